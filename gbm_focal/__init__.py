@@ -1,0 +1,33 @@
+"""Focal, asymmetric and balanced losses for XGBoost and LightGBM: exact, fast, calibrated.
+
+The losses are here; `gbm_focal.xgboost` and `gbm_focal.lightgbm`, imported when first used, hold what is
+specific to each engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .losses import (
+    AsymmetricLoss,
+    BalancedCrossEntropy,
+    FocalLoss,
+    Loss,
+    PowerCrossEntropy,
+)
+
+__all__ = [
+    "AsymmetricLoss",
+    "BalancedCrossEntropy",
+    "FocalLoss",
+    "Loss",
+    "PowerCrossEntropy",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("lightgbm", "xgboost"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,85 @@
+"""Checks of what users pass in: an array or a number that fails gets an error that names it."""
+
+from __future__ import annotations
+
+import contextlib
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+def real(name: str, value: Any, interval: str) -> float:
+    """Return a parameter as a float, or raise if it is no number in an interval such as "(0, 1]"."""
+    scalar = isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    if not scalar or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give a number in {interval}")
+    number = float(value)
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    inside = low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]")
+    if not inside:
+        raise ValueError(f"{name}={value!r} is out of range: give a number in {interval}")
+    return number
+
+
+def margins(margin: ArrayLike) -> Array:
+    """Return margins as a float32 or float64 array of shape (n,) or (n, L), without a copy where they are one."""
+    array = _numeric("margin", margin)
+    if array.dtype == np.float32 and array.dtype.isnative:
+        return array
+    return array.astype(np.float64, copy=False)
+
+
+def labels(y_true: ArrayLike) -> Array:
+    """Return labels as an array of shape (n,) or (n, L)."""
+    return _numeric("y_true", y_true)
+
+
+def weights(sample_weight: ArrayLike | None, rows: int) -> Array | None:
+    """Return sample weights as an array of shape (rows,) that is not all zero."""
+    if sample_weight is None:
+        return None
+    array = _numeric("sample_weight", sample_weight)
+    if array.shape != (rows,):
+        raise ValueError(f"sample_weight has shape {array.shape}: give one weight per row, shape ({rows},)")
+    if rows and not array.any():
+        raise ValueError(f"sample_weight is 0 in all {rows} rows: give at least one positive weight")
+    return array
+
+
+def columns_of(array: Array) -> int:
+    """Return L for shape (n, L) and 1 for shape (n,)."""
+    return array.shape[1] if array.ndim == 2 else 1
+
+
+def check_rows(y: Array | None, z: Array | None, weight: Array | None) -> None:
+    """Raise if a label is not 0 or 1, a margin is not finite, or a weight is negative or not finite."""
+    if z is not None:
+        _require(np.isfinite(z), "margin", z, "finite numbers")
+    if y is not None:
+        _require((y == 0) | (y == 1), "y_true", y, "labels 0 and 1")
+    if weight is not None:
+        _require((weight >= 0) & np.isfinite(weight), "sample_weight", weight, "finite weights >= 0")
+
+
+def _require(valid: Array, name: str, array: Array, wanted: str) -> None:
+    if not valid.all():
+        where = np.unravel_index(int(np.argmin(valid)), valid.shape)
+        place = ", ".join(str(int(i)) for i in where)
+        raise ValueError(f"{name}[{place}] is {array[where].item()!r}: give {wanted}")
+
+
+def _numeric(name: str, values: ArrayLike) -> Array:
+    array = np.asarray(values)
+    if array.dtype == object:  # pandas' nullable columns, lists of Decimal or of None
+        with contextlib.suppress(TypeError, ValueError):
+            array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        example = f", for instance {array.flat[0]!r}" if array.size else ""
+        raise TypeError(f"{name} is an array of {array.dtype}{example}: give real numbers, float32 or float64")
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} has shape {array.shape}: give (n,), or (n, L) for L labels per row")
+    return array

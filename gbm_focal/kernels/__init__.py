@@ -1,0 +1,74 @@
+"""Evaluation of the built-in losses by compiled code: the one entry to it.
+
+Arrays come validated in type and shape (see `gbm_focal.losses`); whether every margin, label and weight is a
+valid number is found here, in the same pass that computes, and said by the return value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+try:
+    from ._host import Losses
+    from ._host import gradient_hessian as _gradient_hessian
+    from ._host import posterior as _posterior
+    from ._host import value as _value
+except ImportError as error:
+    raise ImportError(
+        f"gbm_focal's compiled kernel is missing beside {__file__}. If this is a source checkout, build it with "
+        "`pip install -e .` (a C++17 compiler is all it needs); or, if gbm_focal is installed, start Python from "
+        "another directory, because the folder gbm_focal/ here hides the installed package."
+    ) from error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Losses", "gradient_hessian", "posterior", "value"]
+
+_READABLE = frozenset(np.dtype(t) for t in ("f4", "f8", "i4", "i8", "u1", "?"))
+
+
+def value(losses: Losses, y_true: Any, margin: Any, sample_weight: Any, out: NDArray[Any]) -> bool:
+    """Fill `out` with the weighted value of every row; False if a row was invalid."""
+    return _value(losses, _readable(y_true), _readable(margin), _readable(sample_weight), out)
+
+
+def gradient_hessian(
+    losses: Losses,
+    y_true: Any,
+    margin: Any,
+    sample_weight: Any,
+    gradient: NDArray[Any],
+    hessian: NDArray[Any],
+    *,
+    exact: bool,
+    max_step: float | None,
+) -> bool:
+    """Fill `gradient` and `hessian`; False if a row was invalid."""
+    return _gradient_hessian(
+        losses,
+        _readable(y_true),
+        _readable(margin),
+        _readable(sample_weight),
+        gradient,
+        hessian,
+        exact,
+        max_step,
+    )
+
+
+def posterior(losses: Losses, margin: Any, out: NDArray[Any]) -> bool:
+    """Fill `out` with the posterior of every margin; False if a margin was invalid."""
+    return _posterior(losses, _readable(margin), out)
+
+
+def _readable(array: Any) -> Any:
+    # Rare layouts (other types, byte order, strides that split an element) are converted as a whole.
+    if array is None:
+        return None
+    whole = all(stride % array.itemsize == 0 for stride in array.strides)
+    if array.dtype in _READABLE and array.dtype.isnative and whole:
+        return array
+    return np.ascontiguousarray(array, dtype=np.float64)

@@ -1,0 +1,634 @@
+"""The losses: what each one is, its parameters, its posterior and its intercept.
+
+Notation, as in the papers: *z* is the margin (raw score), p = sigmoid(z), q = 1 - p, n = -log p, m = -log q.
+A loss has a partial loss for each label, l1(z) for y = 1 and l0(z) for y = 0; primes are derivatives with
+respect to z. ``alpha`` weighs l1, and ``1 - alpha`` weighs l0; with ``alpha=None`` both count once.
+"""
+
+from __future__ import annotations
+
+import decimal
+import json
+import numbers
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import logit
+from sklearn.base import BaseEstimator, clone
+
+from . import kernels
+from ._inputs import check_rows, columns_of, labels, margins, real, weights
+
+Array = NDArray[Any]
+Alpha = float | Sequence[float] | Literal["balanced", "effective"] | None
+Hessian = Literal["fisher", "exact"]
+_Self = TypeVar("_Self", bound="Loss")
+
+_LARGEST_MARGIN = 1e4  # the intercept is sought within these margins
+
+
+class Loss(BaseEstimator):  # type: ignore[misc]
+    """Base class of all losses, and the way to write one of your own.
+
+    A loss is a scikit-learn `BaseEstimator` without state: its constructor parameters are all there is, so
+    `clone`, `get_params`, `set_params`, `repr`, pickle and JSON (`to_json`, `from_json`) work.
+
+    A subclass gives three formulas, as NumPy expressions of the margin, each as a pair (for y = 1, for
+    y = 0): `partial_values`, `partial_gradients`, `partial_hessians`. Class weights, sample weights, the
+    Fisher Hessian, the posterior, the intercept and the use in XGBoost and LightGBM follow from these. The
+    formulas are called with float32 or float64 arrays of any shape and must return the same type and shape.
+    The posterior exists where l0' - l1' > 0, and the Fisher Hessian is positive where it increases.
+
+    Examples
+    --------
+    The exponential loss of AdaBoost (Friedman, Hastie and Tibshirani, Annals of Statistics 2000):
+
+    >>> import numpy as np
+    >>> from gbm_focal import Loss
+    >>> class ExponentialLoss(Loss):
+    ...     def __init__(self, alpha=None):
+    ...         self.alpha = alpha
+    ...
+    ...     def partial_values(self, margin):
+    ...         return np.exp(-margin / 2), np.exp(margin / 2)
+    ...
+    ...     def partial_gradients(self, margin):
+    ...         return -np.exp(-margin / 2) / 2, np.exp(margin / 2) / 2
+    ...
+    ...     def partial_hessians(self, margin):
+    ...         return np.exp(-margin / 2) / 4, np.exp(margin / 2) / 4
+    >>> float(ExponentialLoss().posterior(np.array([0.0]))[0])
+    0.5
+    """
+
+    alpha: Alpha = None
+    beta: float = 0.9999
+
+    # ---- what a subclass says ----
+
+    def partial_values(self, margin: Array) -> tuple[Array, Array]:
+        """Return l1 and l0 at each margin."""
+        raise NotImplementedError(f"{type(self).__name__} must define partial_values(margin)")
+
+    def partial_gradients(self, margin: Array) -> tuple[Array, Array]:
+        """Return the first derivatives of l1 and l0 at each margin."""
+        raise NotImplementedError(f"{type(self).__name__} must define partial_gradients(margin)")
+
+    def partial_hessians(self, margin: Array) -> tuple[Array, Array]:
+        """Return the second derivatives of l1 and l0 at each margin."""
+        raise NotImplementedError(f"{type(self).__name__} must define partial_hessians(margin)")
+
+    # ---- what everybody uses ----
+
+    def resolve(self: _Self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> _Self:
+        """Turn ``alpha="balanced"`` or ``"effective"`` into numbers.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,) or (n, L)
+            Labels, 0 or 1.
+        sample_weight : array-like of shape (n,), optional
+            Non-negative weights; a label counts with its weight.
+
+        Returns
+        -------
+        Loss
+            The same loss with a numeric `alpha`: W0 / (W0 + W1) for "balanced", where W1 and W0 are the total
+            weights of the labels 1 and 0, and the same with the effective numbers (1 - beta^W) / (1 - beta)
+            of Cui et al. (CVPR 2019, equation 2) for "effective". One number a column for 2-D labels.
+
+        Raises
+        ------
+        ValueError
+            If labels or weights are invalid, or a label is missing so that no ratio exists.
+        """
+        y = labels(y_true)
+        weight = weights(sample_weight, y.shape[0])
+        check_rows(y, None, weight)
+        alpha = self.alpha
+        if isinstance(alpha, str):
+            if alpha not in ("balanced", "effective"):
+                raise ValueError(
+                    f"alpha={alpha!r} is not known: give None, a number in (0, 1), 'balanced' or 'effective'"
+                )
+            positive, negative = _class_totals(y, weight)
+            if alpha == "effective":
+                beta = real("beta", self.beta, "(0, 1)")
+                positive, negative = (-np.expm1(total * np.log(beta)) for total in (positive, negative))
+            ratio = negative / (positive + negative)
+            alpha = tuple(float(a) for a in ratio) if y.ndim == 2 else float(ratio[0])
+        resolved = clone(self)
+        resolved.alpha = alpha
+        resolved._class_weights(columns_of(y))
+        return resolved
+
+    def value(self, y_true: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+        """Value of the loss, sample by sample.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,) or (n, L)
+            Labels, 0 or 1.
+        margin : array-like of the same shape
+            Finite margins. float32 gives float32 results; any other real type gives float64.
+        sample_weight : array-like of shape (n,), optional
+            Non-negative weights that multiply the values.
+
+        Returns
+        -------
+        ndarray of the shape of `margin`
+            Values >= 0.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an input is not as described; the message names the offending value.
+        """
+        y, z, weight = _checked(y_true, margin, sample_weight)
+        out = np.empty(z.shape, z.dtype)
+        self._fill_value(y, z, weight, out)
+        return out
+
+    def gradient_hessian(
+        self,
+        y_true: ArrayLike,
+        margin: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        hessian: Hessian = "fisher",
+        max_step: float | None = None,
+    ) -> tuple[Array, Array]:
+        """First and second derivative of the loss with respect to the margin.
+
+        Parameters
+        ----------
+        y_true, margin, sample_weight
+            As for `value`.
+        hessian : {"fisher", "exact"}, default "fisher"
+            "exact" is the second derivative, which these losses have negative on much of the plane. "fisher"
+            is its expectation at the loss's own posterior, eta l1'' + (1 - eta) l0'': the same for both
+            labels, never negative, and p q for cross-entropy.
+        max_step : float, optional
+            Raise the Hessian to at least |gradient| / max_step, so that no sample, and no leaf, asks for a
+            Newton step longer than this many units of margin, and above 0. ``inf`` asks only for the
+            latter. By default the derivatives are returned bare.
+
+        Returns
+        -------
+        gradient, hessian : ndarray of the shape of `margin`
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an input is not as described; the message names the offending value.
+        """
+        y, z, weight = _checked(y_true, margin, sample_weight)
+        check_hessian(hessian, max_step)
+        gradient, second = np.empty(z.shape, z.dtype), np.empty(z.shape, z.dtype)
+        self._fill_derivatives(y, z, weight, gradient, second, exact=hessian == "exact", max_step=max_step)
+        return gradient, second
+
+    def posterior(self, margin: ArrayLike) -> Array:
+        """Probability of label 1 that a margin stands for, P(y = 1 | x).
+
+        It is the probability eta at which this margin minimises the expected loss, l0' / (l0' - l1'). It
+        undoes the distortion by gamma, clip and alpha; sigmoid(margin) does not.
+
+        Parameters
+        ----------
+        margin : array-like of shape (n,) or (n, L)
+            Finite margins.
+
+        Returns
+        -------
+        ndarray of the shape of `margin`
+            Probabilities, increasing with the margin.
+        """
+        z = margins(margin)
+        out = np.empty(z.shape, z.dtype)
+        self._fill_posterior(z, out)
+        return out
+
+    def intercept(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
+        """Constant margin with the smallest total loss: the one whose posterior is the base rate.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,) or (n, L)
+            Labels, 0 or 1; both must occur (in each column).
+        sample_weight : array-like of shape (n,), optional
+            Non-negative weights.
+
+        Returns
+        -------
+        float, or ndarray of shape (L,) for 2-D labels
+        """
+        y = labels(y_true)
+        weight = weights(sample_weight, y.shape[0])
+        loss = self.resolve(y, weight)
+        base_rate = base_rates(y, weight)
+        found = np.array([loss._margin_of(rate, column, base_rate.size) for column, rate in enumerate(base_rate)])
+        return found if y.ndim == 2 else float(found[0])
+
+    def to_json(self) -> str:
+        """Name and parameters as JSON, for `from_json`."""
+        return json.dumps({"loss": type(self).__name__, "parameters": self.get_params(deep=False)})
+
+    @staticmethod
+    def from_json(text: str) -> Loss:
+        """Make the loss that `to_json` described.
+
+        Nothing is imported or executed: the name must be that of a `Loss` subclass that this process has
+        already defined.
+        """
+        try:
+            description = json.loads(text)
+            name, parameters = description["loss"], dict(description["parameters"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"not the JSON description of a loss: {text!r}") from error
+        for known in _subclasses(Loss):
+            if known.__name__ == name:
+                loss: Loss = known(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+                return loss
+        raise ValueError(
+            f"no loss named {name!r} is defined here; if it is your own, import the module that defines it first"
+        )
+
+    # ---- evaluation into given arrays: by the formulas above, or by the kernel (KernelLoss) ----
+    # y, z and weight have valid types and shapes; the rows are still to be checked. `scale` multiplies the
+    # loss and `offset` is added to the margins, each a number or one per column.
+
+    def _fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        check_rows(y, z, weight)
+        w1, w0 = self._class_weights(columns_of(z))
+        l1, l0 = self._of_formulas("partial_values", z + np.asarray(offset, z.dtype))
+        out[...] = np.where(y == 1, w1 * l1, w0 * l0) * _beside(weight, z)
+
+    def _fill_derivatives(
+        self,
+        y: Array,
+        z: Array,
+        weight: Array | None,
+        gradient: Array,
+        hessian: Array,
+        *,
+        exact: bool,
+        max_step: float | None,
+        scale: ArrayLike = 1.0,
+        offset: ArrayLike = 0.0,
+    ) -> None:
+        check_rows(y, z, weight)
+        w1, w0 = (np.asarray(scale) * w for w in self._class_weights(columns_of(z)))
+        at = z + np.asarray(offset, z.dtype)
+        g1, g0 = self._of_formulas("partial_gradients", at)
+        h1, h0 = self._of_formulas("partial_hessians", at)
+        g1, g0, h1, h0 = w1 * g1, w0 * g0, w1 * h1, w0 * h0
+        if exact:
+            second = np.where(y == 1, h1, h0)
+        else:
+            alive = g0 - g1 > 0
+            eta = np.divide(g0, g0 - g1, out=np.zeros_like(g0), where=alive)
+            second = np.where(alive, eta * h1 + (1 - eta) * h0, 0.0)
+        column = _beside(weight, z)
+        first = np.where(y == 1, g1, g0) * column
+        second = second * column
+        if max_step is not None:
+            second = np.maximum(second, np.abs(first) / max_step + np.finfo(hessian.dtype).tiny)
+        gradient[...], hessian[...] = first, second
+
+    def _fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        check_rows(None, z, None)
+        w1, w0 = self._class_weights(columns_of(z))
+        g1, g0 = self._of_formulas("partial_gradients", z + np.asarray(offset, z.dtype))
+        slope = w0 * g0 - w1 * g1
+        if not np.all(slope > 0):
+            worst = z[~(slope > 0)].flat[0]
+            raise ValueError(
+                f"{self!r} has no posterior at margin {worst!r}, because both partial gradients vanish there"
+            )
+        out[...] = w0 * g0 / slope
+
+    def _of_formulas(self, name: str, margin: Array) -> tuple[Array, Array]:
+        pair = tuple(np.asarray(part) for part in getattr(self, name)(margin))
+        if len(pair) != 2 or any(part.shape != margin.shape for part in pair):
+            raise ValueError(
+                f"{type(self).__name__}.{name} must return two arrays of the shape {margin.shape} of the margin, "
+                f"not {[part.shape for part in pair]}"
+            )
+        for part in pair:
+            if not np.all(np.isfinite(part)):
+                worst = np.argmin(np.isfinite(part))
+                raise ValueError(
+                    f"{type(self).__name__}.{name} returned {part.flat[worst]!r} at margin {margin.flat[worst]!r}"
+                )
+        return pair
+
+    # ---- shared by both ----
+
+    def _class_weights(self, columns: int) -> tuple[Array, Array]:
+        """Weights of the labels 1 and 0, each of shape (columns,)."""
+        alpha = self.alpha
+        if alpha is None:
+            return np.ones(columns), np.ones(columns)
+        if isinstance(alpha, str):
+            raise ValueError(
+                f"alpha={alpha!r} is still a word: call loss.resolve(y_true, sample_weight) to turn it into a number"
+            )
+        if isinstance(alpha, numbers.Real) or np.ndim(alpha) == 0:
+            number = real("alpha", alpha, "(0, 1)")
+            positive = np.full(columns, number)
+        else:
+            positive = np.array([real("alpha", a, "(0, 1)") for a in alpha])
+            if positive.size != columns:
+                raise ValueError(f"alpha has {positive.size} numbers, but there are {columns} columns of labels")
+        return positive, 1 - positive
+
+    def _margin_of(self, probability: float, column: int, columns: int) -> float:
+        """Margin of one column at which the posterior is `probability`."""
+
+        def excess(z: float) -> float:
+            return float(self.posterior(np.full((1, columns), z))[0, column]) / probability - 1
+
+        guess = float(logit(probability))
+        low, high, step = guess, guess, 1.0
+        while excess(low) > 0 and low > -_LARGEST_MARGIN:
+            low, step = low - step, 2 * step
+        step = 1.0
+        while excess(high) < 0 and high < _LARGEST_MARGIN:
+            high, step = high + step, 2 * step
+        if excess(low) > 0 or excess(high) < 0:
+            raise ValueError(
+                f"{self!r} has no finite margin whose posterior is the base rate {probability!r}; swap the labels so "
+                "that 1 is the rare one"
+            )
+        return float(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)) if low < high else low
+
+    def normalizer(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
+        """Factor that gives the loss, at its intercept, the Hessian of the logistic loss.
+
+        pi (1 - pi) / h(intercept), where pi is the base rate and h the Fisher Hessian. With it, engine
+        parameters that are compared with Hessians (min_child_weight, min_sum_hessian_in_leaf, lambda) mean
+        what they mean for the logistic loss.
+
+        Parameters
+        ----------
+        y_true, sample_weight
+            As for `intercept`.
+
+        Returns
+        -------
+        float, or ndarray of shape (L,) for 2-D labels
+        """
+        y = labels(y_true)
+        weight = weights(sample_weight, y.shape[0])
+        loss = self.resolve(y, weight)
+        rate = base_rates(y, weight)
+        at = np.atleast_1d(loss.intercept(y, weight))[np.newaxis]
+        hessian = loss.gradient_hessian(np.ones_like(at), at)[1][0]
+        factor = rate * (1 - rate) / hessian
+        return factor if y.ndim == 2 else float(factor[0])
+
+
+class KernelLoss(Loss):
+    """A loss that the compiled kernel evaluates. Subclasses name the kernel's family and its parameters."""
+
+    def _kernel(self) -> tuple[str, list[float]]:
+        raise NotImplementedError
+
+    def _in_kernel(self, z: Array, scale: ArrayLike = 1.0, offset: ArrayLike = 0.0) -> kernels.Losses:
+        columns = columns_of(z)
+        family, parameters = self._kernel()
+        positive, negative = self._class_weights(columns)
+        offsets = np.broadcast_to(np.asarray(offset, np.float64), columns)
+        return kernels.Losses(
+            family, parameters, list(positive * scale), list(negative * scale), [float(o) for o in offsets]
+        )
+
+    def _fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        if not kernels.value(self._in_kernel(z, offset=offset), y, z, weight, out):
+            check_rows(y, z, weight)
+
+    def _fill_derivatives(
+        self,
+        y: Array,
+        z: Array,
+        weight: Array | None,
+        gradient: Array,
+        hessian: Array,
+        *,
+        exact: bool,
+        max_step: float | None,
+        scale: ArrayLike = 1.0,
+        offset: ArrayLike = 0.0,
+    ) -> None:
+        losses = self._in_kernel(z, scale, offset)
+        if not kernels.gradient_hessian(losses, y, z, weight, gradient, hessian, exact=exact, max_step=max_step):
+            check_rows(y, z, weight)
+
+    def _fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        if not kernels.posterior(self._in_kernel(z, offset=offset), z, out):
+            check_rows(None, z, None)
+
+
+class FocalLoss(KernelLoss):
+    """Focal loss: cross-entropy that counts well-classified samples less.
+
+    l1 = alpha q^gamma n,  l0 = (1 - alpha) p^gamma m.
+
+    Parameters
+    ----------
+    gamma : float in [0, 1000], default 2.0
+        Focus on hard samples; 0 is cross-entropy.
+    alpha : float in (0, 1), sequence of float, "balanced", "effective" or None, default None
+        Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1.
+    beta : float in (0, 1), default 0.9999
+        For ``alpha="effective"`` only.
+
+    References
+    ----------
+    Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equations 4 and 5. Posterior: Charoenphakdee
+    et al., CVPR 2021, extended by alpha.
+    """
+
+    def __init__(self, gamma: float = 2.0, alpha: Alpha = None, *, beta: float = 0.9999) -> None:
+        self.gamma = gamma
+        self.alpha = alpha
+        self.beta = beta
+
+    def _kernel(self) -> tuple[str, list[float]]:
+        gamma = _gamma("gamma", self.gamma)
+        return "focal", [gamma, gamma]
+
+
+class AsymmetricLoss(KernelLoss):
+    """Asymmetric loss (ASL): its own gamma for each label, and easy negatives dropped altogether.
+
+    l1 = alpha q^gamma_pos n,  l0 = (1 - alpha) a^gamma_neg (-log(1 - a)),  a = max(p - clip, 0).
+
+    Where p <= clip (the dead zone) negatives have no gradient and the formula of the posterior gives 0. There
+    `posterior` continues as if l0' were 1e-9 (1 - alpha) p q, wherever that is larger than l0', so that it
+    stays positive and increasing.
+
+    Parameters
+    ----------
+    gamma_pos, gamma_neg : float in [0, 1000], defaults 1.0 and 4.0
+        Focus on hard positives and hard negatives.
+    clip : float in [0, 1), default 0.05
+        Probability shift of the negatives (*m* in the papers).
+    alpha, beta
+        As for `FocalLoss`.
+
+    References
+    ----------
+    Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV 2021, equations 5 to 7. With both
+    gammas 0 it is the asymmetric cross-entropy (ACE) of the gbdtCBL paper, with alpha its AWE.
+    """
+
+    def __init__(
+        self,
+        gamma_pos: float = 1.0,
+        gamma_neg: float = 4.0,
+        clip: float = 0.05,
+        alpha: Alpha = None,
+        *,
+        beta: float = 0.9999,
+    ) -> None:
+        self.gamma_pos = gamma_pos
+        self.gamma_neg = gamma_neg
+        self.clip = clip
+        self.alpha = alpha
+        self.beta = beta
+
+    def _kernel(self) -> tuple[str, list[float]]:
+        gammas = [_gamma("gamma_pos", self.gamma_pos), _gamma("gamma_neg", self.gamma_neg)]
+        clip = real("clip", self.clip, "[0, 1)")
+        if clip == 0:
+            return "focal", gammas
+        if clip < _SMALLEST_CLIP:
+            raise ValueError(f"clip={clip!r} is too small for float32: give 0 or a number in [{_SMALLEST_CLIP}, 1)")
+        return "asymmetric", [*gammas, clip, *_logit_in_two_parts(clip)]
+
+
+class BalancedCrossEntropy(KernelLoss):
+    """Cross-entropy with class weights.
+
+    l1 = alpha n,  l0 = (1 - alpha) m.
+
+    Parameters
+    ----------
+    alpha : float in (0, 1), sequence of float, "balanced", "effective" or None, default "balanced"
+        Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1, the logistic loss.
+    beta : float in (0, 1), default 0.9999
+        For ``alpha="effective"`` only.
+
+    References
+    ----------
+    Xie and Tu, "Holistically-Nested Edge Detection", ICCV 2015, equation 2; Cui et al., "Class-Balanced Loss
+    Based on Effective Number of Samples", CVPR 2019, for "effective".
+    """
+
+    def __init__(self, alpha: Alpha = "balanced", *, beta: float = 0.9999) -> None:
+        self.alpha = alpha
+        self.beta = beta
+
+    def _kernel(self) -> tuple[str, list[float]]:
+        return "focal", [0.0, 0.0]
+
+
+class PowerCrossEntropy(KernelLoss):
+    """Cross-entropy of a power of the sigmoid: p^power takes the place of p.
+
+    l1 = alpha power n,  l0 = -(1 - alpha) log(1 - p^power).
+
+    Parameters
+    ----------
+    power : float in [0.001, 1000], default 2.0
+        Above 1 the model needs a larger margin to call a sample positive; 1 is cross-entropy.
+    alpha, beta
+        As for `FocalLoss`.
+
+    References
+    ----------
+    The power (Lehmann) family of links in binary regression: Prentice, "A Generalization of the Probit and
+    Logit Methods for Dose Response Curves", Biometrics 1976.
+    """
+
+    def __init__(self, power: float = 2.0, alpha: Alpha = None, *, beta: float = 0.9999) -> None:
+        self.power = power
+        self.alpha = alpha
+        self.beta = beta
+
+    def _kernel(self) -> tuple[str, list[float]]:
+        return "power", [real("power", self.power, "[0.001, 1000]")]
+
+
+_SMALLEST_CLIP = 1e-30
+
+
+def _gamma(name: str, value: Any) -> float:
+    return real(name, value, "[0, 1000]")
+
+
+def _checked(
+    y_true: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[Array, Array, Array | None]:
+    y, z = labels(y_true), margins(margin)
+    if y.shape != z.shape:
+        raise ValueError(f"y_true has shape {y.shape} and margin {z.shape}: give both one shape, (n,) or (n, L)")
+    return y, z, weights(sample_weight, z.shape[0])
+
+
+def _beside(weight: Array | None, z: Array) -> Array | float:
+    """Sample weights in a shape that multiplies an array like z."""
+    if weight is None:
+        return 1.0
+    return weight if z.ndim == 1 else weight[:, np.newaxis]
+
+
+def check_hessian(hessian: str, max_step: float | None) -> None:
+    """Raise if `hessian` or `max_step` is not what `Loss.gradient_hessian` takes."""
+    if hessian not in ("fisher", "exact"):
+        raise ValueError(f"hessian={hessian!r} is not known: give 'fisher' or 'exact'")
+    if max_step is not None:
+        real("max_step", max_step, "(0, inf]")
+
+
+def base_rates(y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+    """Weighted share of the label 1 in each column, shape (1,) or (L,); an error if a label is missing."""
+    y = labels(y_true)
+    positive, negative = _class_totals(y, weights(sample_weight, y.shape[0]))
+    return positive / (positive + negative)
+
+
+def _class_totals(y: Array, weight: Array | None) -> tuple[Array, Array]:
+    check_rows(y, None, weight)
+    columns = y.reshape(y.shape[0], -1)
+    per_row = np.ones(y.shape[0]) if weight is None else weight.astype(np.float64, copy=False)
+    positive = per_row @ columns
+    negative = per_row @ (1 - columns)
+    for column in np.flatnonzero((positive == 0) | (negative == 0)):
+        where = f" in column {column}" if y.ndim == 2 else ""
+        label = 0 if positive[column] == 0 else 1
+        raise ValueError(
+            f"y_true holds a single class{where}: {label} (of positive weight, among {y.shape[0]} rows); base rate "
+            "and class weights need both labels"
+        )
+    return positive, negative
+
+
+def _logit_in_two_parts(probability: float) -> tuple[float, float]:
+    with decimal.localcontext() as context:
+        context.prec = 60
+        exact = decimal.Decimal(probability)
+        result = exact.ln() - (1 - exact).ln()
+        high = float(result)
+        return high, float(result - decimal.Decimal(high))
+
+
+def _subclasses(parent: type[Loss]) -> Iterator[type[Loss]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _subclasses(child)
