@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import decimal
 import json
-import numbers
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -105,25 +105,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         ValueError
             If labels or weights are invalid, or a label is missing so that no ratio exists.
         """
-        y = labels(y_true)
-        weight = weights(sample_weight, y.shape[0])
-        check_rows(y, None, weight)
-        alpha = self.alpha
-        if isinstance(alpha, str):
-            if alpha not in ("balanced", "effective"):
-                raise ValueError(
-                    f"alpha={alpha!r} is not known: give None, a number in (0, 1), 'balanced' or 'effective'"
-                )
-            positive, negative = _class_totals(y, weight)
-            if alpha == "effective":
-                beta = real("beta", self.beta, "(0, 1)")
-                positive, negative = (-np.expm1(total * np.log(beta)) for total in (positive, negative))
-            ratio = negative / (positive + negative)
-            alpha = tuple(float(a) for a in ratio) if y.ndim == 2 else float(ratio[0])
-        resolved = clone(self)
-        resolved.alpha = alpha
-        resolved._class_weights(columns_of(y))
-        return resolved
+        return self.resolve_totals(ClassTotals.of(y_true, sample_weight))
 
     def value(self, y_true: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
         """Value of the loss, sample by sample.
@@ -226,12 +208,8 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         -------
         float, or ndarray of shape (L,) for 2-D labels
         """
-        y = labels(y_true)
-        weight = weights(sample_weight, y.shape[0])
-        loss = self.resolve(y, weight)
-        base_rate = base_rates(y, weight)
-        found = np.array([loss._margin_of(rate, column, base_rate.size) for column, rate in enumerate(base_rate)])
-        return found if y.ndim == 2 else float(found[0])
+        totals = ClassTotals.of(y_true, sample_weight)
+        return totals.in_shape_of_labels(self.resolve_totals(totals).intercepts(totals))
 
     def to_json(self) -> str:
         """Name and parameters as JSON, for `from_json`."""
@@ -337,14 +315,53 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"alpha={alpha!r} is still a word: call loss.resolve(y_true, sample_weight) to turn it into a number"
             )
-        if isinstance(alpha, numbers.Real) or np.ndim(alpha) == 0:
+        if np.ndim(alpha) == 0:
             number = real("alpha", alpha, "(0, 1)")
             positive = np.full(columns, number)
         else:
-            positive = np.array([real("alpha", a, "(0, 1)") for a in alpha])
+            positive = np.array([real("alpha", a, "(0, 1)") for a in np.asarray(alpha).tolist()])
             if positive.size != columns:
                 raise ValueError(f"alpha has {positive.size} numbers, but there are {columns} columns of labels")
         return positive, 1 - positive
+
+    # ---- what the totals of the classes determine ----
+
+    def resolve_totals(self: _Self, totals: ClassTotals) -> _Self:
+        """Do as `resolve` does, from the class totals of the whole training set."""
+        alpha = self.alpha
+        if isinstance(alpha, str):
+            if alpha not in ("balanced", "effective"):
+                raise ValueError(
+                    f"alpha={alpha!r} is not known: give None, a number in (0, 1), 'balanced' or 'effective'"
+                )
+            totals.require_both_classes()
+            positive, negative = totals.positive, totals.negative
+            if alpha == "effective":
+                log_beta = np.log(real("beta", self.beta, "(0, 1)"))
+                positive, negative = -np.expm1(positive * log_beta), -np.expm1(negative * log_beta)
+            ratio = totals.in_shape_of_labels(negative / (positive + negative))
+            alpha = ratio if isinstance(ratio, float) else tuple(float(a) for a in ratio)
+        resolved: _Self = clone(self).set_params(alpha=alpha)
+        resolved._class_weights(totals.positive.size)
+        return resolved
+
+    def intercepts(self, totals: ClassTotals) -> Array:
+        """Margins at which the posterior is the base rate, shape (L,); see `intercept`."""
+        rates = totals.base_rates()
+        return np.array([self._margin_of(rate, column, rates.size) for column, rate in enumerate(rates)])
+
+    def normalizers(self, totals: ClassTotals) -> Array:
+        """Factors, shape (L,), that give the loss at its intercept the Hessian of the logistic loss.
+
+        pi (1 - pi) / h(intercept), where pi is the base rate and h the Fisher Hessian. With them, engine
+        parameters that are compared with Hessians (min_child_weight, min_sum_hessian_in_leaf, lambda) mean
+        what they mean for the logistic loss.
+        """
+        rates = totals.base_rates()
+        at = self.intercepts(totals)[np.newaxis]
+        hessian: Array = self.gradient_hessian(np.ones_like(at), at)[1][0]
+        factors: Array = rates * (1 - rates) / hessian
+        return factors
 
     def _margin_of(self, probability: float, column: int, columns: int) -> float:
         """Margin of one column at which the posterior is `probability`."""
@@ -352,8 +369,8 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         def excess(z: float) -> float:
             return float(self.posterior(np.full((1, columns), z))[0, column]) / probability - 1
 
-        guess = float(logit(probability))
-        low, high, step = guess, guess, 1.0
+        low = high = float(logit(probability))
+        step = 1.0
         while excess(low) > 0 and low > -_LARGEST_MARGIN:
             low, step = low - step, 2 * step
         step = 1.0
@@ -365,31 +382,6 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 "that 1 is the rare one"
             )
         return float(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)) if low < high else low
-
-    def normalizer(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
-        """Factor that gives the loss, at its intercept, the Hessian of the logistic loss.
-
-        pi (1 - pi) / h(intercept), where pi is the base rate and h the Fisher Hessian. With it, engine
-        parameters that are compared with Hessians (min_child_weight, min_sum_hessian_in_leaf, lambda) mean
-        what they mean for the logistic loss.
-
-        Parameters
-        ----------
-        y_true, sample_weight
-            As for `intercept`.
-
-        Returns
-        -------
-        float, or ndarray of shape (L,) for 2-D labels
-        """
-        y = labels(y_true)
-        weight = weights(sample_weight, y.shape[0])
-        loss = self.resolve(y, weight)
-        rate = base_rates(y, weight)
-        at = np.atleast_1d(loss.intercept(y, weight))[np.newaxis]
-        hessian = loss.gradient_hessian(np.ones_like(at), at)[1][0]
-        factor = rate * (1 - rate) / hessian
-        return factor if y.ndim == 2 else float(factor[0])
 
 
 class KernelLoss(Loss):
@@ -596,27 +588,56 @@ def check_hessian(hessian: str, max_step: float | None) -> None:
         real("max_step", max_step, "(0, inf]")
 
 
-def base_rates(y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
-    """Weighted share of the label 1 in each column, shape (1,) or (L,); an error if a label is missing."""
-    y = labels(y_true)
-    positive, negative = _class_totals(y, weights(sample_weight, y.shape[0]))
-    return positive / (positive + negative)
+@dataclass(frozen=True, eq=False)
+class ClassTotals:
+    """Total weight of the labels 1 and 0 in each column: all that alpha, intercept and scale depend on.
 
+    They add up, so the totals of a distributed training set are the sums of its parts'.
+    """
 
-def _class_totals(y: Array, weight: Array | None) -> tuple[Array, Array]:
-    check_rows(y, None, weight)
-    columns = y.reshape(y.shape[0], -1)
-    per_row = np.ones(y.shape[0]) if weight is None else weight.astype(np.float64, copy=False)
-    positive = per_row @ columns
-    negative = per_row @ (1 - columns)
-    for column in np.flatnonzero((positive == 0) | (negative == 0)):
-        where = f" in column {column}" if y.ndim == 2 else ""
-        label = 0 if positive[column] == 0 else 1
-        raise ValueError(
-            f"y_true holds a single class{where}: {label} (of positive weight, among {y.shape[0]} rows); base rate "
-            "and class weights need both labels"
-        )
-    return positive, negative
+    positive: Array  # shape (L,)
+    negative: Array
+    two_dimensional: bool  # whether the labels had shape (n, L)
+
+    @classmethod
+    def of(cls, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> ClassTotals:
+        """Count labels 0 and 1 of shape (n,) or (n, L), each with its sample weight."""
+        y = labels(y_true)
+        weight = weights(sample_weight, y.shape[0])
+        check_rows(y, None, weight)
+        rows = y.reshape(y.shape[0], -1)
+        if weight is None:
+            positive = rows.sum(axis=0, dtype=np.float64)
+            negative = rows.shape[0] - positive
+        else:
+            beside = weight[:, np.newaxis]
+            positive, negative = (
+                np.sum(np.broadcast_to(beside, rows.shape), axis=0, dtype=np.float64, where=rows == label)
+                for label in (1, 0)
+            )
+        return cls(positive, negative, y.ndim == 2)
+
+    def require_both_classes(self) -> None:
+        """Raise if a label has no weight in some column."""
+        for column in np.flatnonzero((self.positive == 0) | (self.negative == 0)):
+            where = f" in column {column}" if self.two_dimensional else ""
+            if self.positive[column] == self.negative[column]:
+                raise ValueError(f"y_true{where} has no rows: base rate and class weights need both labels, 0 and 1")
+            label = 0 if self.positive[column] == 0 else 1
+            raise ValueError(
+                f"y_true holds a single class{where}: all its weight is on label {label}; base rate and class weights "
+                "need both labels, 0 and 1"
+            )
+
+    def base_rates(self) -> Array:
+        """Share of the label 1 in each column, shape (L,)."""
+        self.require_both_classes()
+        rates: Array = self.positive / (self.positive + self.negative)
+        return rates
+
+    def in_shape_of_labels(self, per_column: Array) -> float | Array:
+        """Return a number for labels of shape (n,), the array for (n, L)."""
+        return per_column if self.two_dimensional else float(per_column[0])
 
 
 def _logit_in_two_parts(probability: float) -> tuple[float, float]:

@@ -1,0 +1,35 @@
+"""The compiled host kernel (module.cpp)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+class Losses:
+    def __init__(
+        self,
+        family: str,
+        parameters: Sequence[float],
+        positive_weight: Sequence[float],
+        negative_weight: Sequence[float],
+        offset: Sequence[float],
+    ) -> None: ...
+
+def value(
+    losses: Losses,
+    y_true: NDArray[Any],
+    margin: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    out: NDArray[Any],
+) -> bool: ...
+def gradient_hessian(
+    losses: Losses,
+    y_true: NDArray[Any],
+    margin: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    gradient: NDArray[Any],
+    hessian: NDArray[Any],
+    exact: bool,
+    max_step: float | None,
+) -> bool: ...
+def posterior(losses: Losses, margin: NDArray[Any], out: NDArray[Any]) -> bool: ...

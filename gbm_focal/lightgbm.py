@@ -1,0 +1,298 @@
+"""LightGBM: the losses as objective and metric, and training whose model predicts rightly on its own.
+
+`train` boosts from the loss's intercept and then adds it to the leaves of the first tree, so that it is part of
+the model wherever that goes; and it writes the loss among the parameters of the model file, where
+`predict_proba` finds it, also in another process. The model says `objective=binary`, so its own `predict`
+returns sigmoid(margin), which is not a probability under these losses: use `predict_proba`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+try:
+    import lightgbm
+except ImportError as error:
+    raise ImportError("gbm_focal.lightgbm needs LightGBM 4: pip install 'gbm_focal[lightgbm]'") from error
+
+from .losses import Array, ClassTotals, Hessian, Loss
+from .objective import BaseMetric, BaseObjective, require_loss
+
+__all__ = ["Metric", "Objective", "predict_proba", "train"]
+
+# Metrics of the order of the margins: right whatever the link is.
+_RANKING_METRICS = frozenset(("auc", "average_precision", "none", "null", "na", "custom", ""))
+_ALIASES = {
+    "objective": ("objective", "objective_type", "app", "application", "loss"),
+    "boosting": ("boosting", "boosting_type", "boost"),
+    "metric": ("metric", "metrics", "metric_types"),
+    "is_unbalance": ("is_unbalance", "unbalance", "unbalanced_sets"),
+    "linear_tree": ("linear_tree", "linear_trees"),
+    "num_class": ("num_class", "num_classes"),
+    "scale_pos_weight": ("scale_pos_weight",),
+}
+_ENTRY = re.compile(r"^\[gbm_focal: (.*)\]$", re.MULTILINE)
+
+
+class Objective(BaseObjective):
+    """A loss as an objective of LightGBM.
+
+    It goes where LightGBM takes a callable: ``params={"objective": ...}`` of `lightgbm.train` and `lightgbm.cv`,
+    and ``objective=`` of the scikit-learn classes. On its own it starts at a margin of 0; `train` starts at
+    the intercept and keeps it in the model.
+
+    Parameters
+    ----------
+    loss : Loss
+        With ``alpha="balanced"`` or ``"effective"`` it is resolved on the labels of the training data.
+    hessian : {"fisher", "exact"}, default "fisher"
+        See `Loss.gradient_hessian`.
+    max_step : float or None, default 2.0
+        Longest Newton step that a sample may ask for, in units of margin; None for no limit.
+    normalize : bool, default True
+        Scale the loss so that its Hessian at the intercept is that of the logistic loss.
+
+    Examples
+    --------
+    >>> import lightgbm, numpy as np
+    >>> from gbm_focal import FocalLoss
+    >>> from gbm_focal.lightgbm import Objective
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> data = lightgbm.Dataset(X, label=X[:, 0] > 1)
+    >>> params = {"objective": Objective(FocalLoss()), "metric": "None", "verbosity": -1}
+    >>> booster = lightgbm.train(params, data, 5)
+    """
+
+    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
+        """Gradient and Hessian of (margin, Dataset), or of (y_true, margin, sample_weight)."""
+        return self.derivatives(*_in_order(first, second, sample_weight))
+
+
+class Metric(BaseMetric):
+    """The weighted mean of a loss as an evaluation metric of LightGBM; smaller is better.
+
+    It goes into ``feval=`` of `lightgbm.train` and ``eval_metric=`` of the scikit-learn classes, beside an
+    `Objective` and ``metric="None"``: LightGBM's own probability metrics would take the margin for a
+    probability.
+
+    Parameters
+    ----------
+    loss : Loss
+        With a word for `alpha` it is resolved on the labels of each evaluated data set.
+    """
+
+    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[str, float, bool]:
+        """Return (name, mean, False) of (margin, Dataset), or of (y_true, margin, sample_weight)."""
+        return self.__name__, self.mean(*_in_order(first, second, sample_weight)), False
+
+
+def train(
+    params: Mapping[str, Any],
+    train_set: lightgbm.Dataset,
+    num_boost_round: int = 100,
+    *,
+    loss: Loss,
+    hessian: Hessian = "fisher",
+    max_step: float | None = 2.0,
+    normalize: bool = True,
+    **engine_kwargs: Any,
+) -> lightgbm.Booster:
+    """Train a booster on a loss, as `lightgbm.train` does.
+
+    Parameters
+    ----------
+    params : dict
+        LightGBM's parameters. `objective` is set here. Of LightGBM's metrics only those of the order are
+        accepted (auc, average_precision): the others would take the margin for a probability.
+    train_set : lightgbm.Dataset
+        Labels 0 or 1; its weights count. With an `init_score` of its own, training starts there and no
+        intercept is set; LightGBM keeps no init_score in the model.
+    num_boost_round : int, default 100
+    loss : Loss
+    hessian, max_step, normalize
+        See `Objective`.
+    **engine_kwargs
+        All other arguments of `lightgbm.train`: `valid_sets`, `callbacks`, ... . With `init_model` training goes
+        on from that model's margins, and no new intercept is set. `feval` is by default `Metric(loss)`;
+        functions of your own get the full margin, too.
+
+    Returns
+    -------
+    lightgbm.Booster
+        Its `predict(raw_score=True)` is the full margin, now and after any saving and loading.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter contradicts the loss, or labels or weights are invalid.
+    """
+    require_loss(loss)
+    settings = _checked_parameters(params)
+    if engine_kwargs.get("keep_training_booster"):
+        raise ValueError(
+            "keep_training_booster=True is not possible here, because the intercept enters the finished model: go on "
+            "with train(..., init_model=booster)"
+        )
+    constructed = _is_constructed(train_set)
+    if constructed:
+        _require_usable_features(train_set)
+    else:
+        settings.setdefault("feature_pre_filter", False)  # LightGBM fails in its core if it leaves no feature
+        if train_set.label is None:  # the labels are still in a file or in the set that this is a subset of
+            train_set.params = {**(train_set.params or {}), **settings}
+            constructed = _is_constructed(train_set.construct())
+    label, weight, init_score = (_field(train_set, name, constructed) for name in ("label", "weight", "init_score"))
+    if label is None:
+        raise ValueError("train_set has no labels: give Dataset(..., label=y) with y of 0 and 1")
+    totals = ClassTotals.of(label, weight)
+    totals.require_both_classes()
+    resolved = loss.resolve_totals(totals)
+    started = engine_kwargs.get("init_model") is not None or init_score is not None
+    intercept = np.zeros(1) if started else resolved.intercepts(totals)
+    objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
+    settings["objective"] = objective.fixed_on(totals, intercept)
+    feval = engine_kwargs.pop("feval", None)
+    if feval is None:
+        feval = Metric(resolved).starting_at(intercept)
+    else:
+        functions = feval if isinstance(feval, list) else [feval]
+        feval = [_AtFullMargin(function, float(intercept[0])) for function in functions]
+    booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
+    return _completed(booster, resolved, float(intercept[0]))
+
+
+def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
+    """Posterior probabilities of a booster that `train` made, in this process or another.
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster
+    data : anything that `Booster.predict` takes
+    loss : Loss, optional
+        For boosters that do not know their loss, because `lightgbm.train` made them.
+    **predict_kwargs
+        For `Booster.predict`. Mind that `start_iteration` drops the intercept with the first tree.
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+        Probabilities of 0 and 1.
+    """
+    if loss is None:
+        found = _ENTRY.search(booster.model_to_string(num_iteration=1))
+        if found is None:
+            raise ValueError(
+                "the booster's model has no entry 'gbm_focal', so its loss is unknown: train it with "
+                "gbm_focal.lightgbm.train, or pass loss="
+            )
+        loss = Loss.from_json(found.group(1))
+    positive = loss.posterior(booster.predict(data, raw_score=True, **predict_kwargs))
+    return np.column_stack([1 - positive, positive])
+
+
+class _AtFullMargin:
+    """A user's evaluation function, called with the intercept in the margin."""
+
+    def __init__(self, function: Callable[[Array, lightgbm.Dataset], Any], intercept: float) -> None:
+        self.function = function
+        self.intercept = intercept
+
+    def __call__(self, margin: Array, data: lightgbm.Dataset) -> Any:
+        return self.function(margin + self.intercept, data)
+
+
+def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, Any]:
+    """Labels, margin and weights, from either of the two orders in which LightGBM calls."""
+    if isinstance(second, lightgbm.Dataset):
+        return second.get_label(), first, second.get_weight()
+    return first, np.asarray(second), sample_weight
+
+
+def _checked_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+    settings = dict(params)
+
+    def take(name: str, default: Any) -> Any:
+        given = [alias for alias in _ALIASES[name] if alias in settings]
+        values = [settings.pop(alias) for alias in given]
+        return values[0] if values else default
+
+    objective = take("objective", "binary")
+    if objective != "binary":
+        raise ValueError(f"objective={objective!r} contradicts loss=: leave it out, the loss is the objective")
+    boosting = take("boosting", "gbdt")
+    if boosting in ("rf", "random_forest"):
+        raise ValueError(
+            f"boosting={boosting!r} is not possible with a loss of its own, because LightGBM's random forest takes no "
+            "starting margin: use 'gbdt' or 'dart'"
+        )
+    if take("linear_tree", False):
+        raise ValueError(
+            "linear_tree=True is not possible here, because the intercept, kept in the leaves of the first tree, "
+            "would be ignored in prediction: leave linear_tree out"
+        )
+    if take("is_unbalance", False):
+        raise ValueError(
+            "is_unbalance=True has no effect on a custom objective: give the loss alpha='balanced' instead"
+        )
+    weight = take("scale_pos_weight", 1)
+    if float(weight) != 1:
+        raise ValueError(
+            f"scale_pos_weight={weight!r} has no effect on a custom objective: give the loss alpha instead, a "
+            "number or 'balanced'"
+        )
+    classes = take("num_class", 1)
+    if int(classes) != 1:
+        raise ValueError(f"num_class={classes!r} is not possible with a loss of two classes: leave it out")
+    metric = take("metric", "None")
+    metrics = metric.split(",") if isinstance(metric, str) else list(np.atleast_1d(np.asarray(metric, object)))
+    for one in metrics:
+        if str(one).strip().lower() not in _RANKING_METRICS:
+            raise ValueError(
+                f"metric={one!r} would take the margin for a probability: leave it out for the loss itself, or use "
+                "auc or average_precision"
+            )
+    settings.update(boosting=boosting, metric=metric)
+    return settings
+
+
+def _is_constructed(data: lightgbm.Dataset) -> bool:
+    try:
+        data.num_feature()
+    except lightgbm.basic.LightGBMError:
+        return False
+    return True
+
+
+def _field(data: lightgbm.Dataset, name: str, constructed: bool) -> Array | None:
+    """Label, weight or init_score, whether the data set is constructed or not."""
+    value = data.get_field(name) if constructed else getattr(data, name)
+    return None if value is None else np.asarray(value)
+
+
+def _require_usable_features(train_set: lightgbm.Dataset) -> None:
+    features = train_set.num_feature()
+    if not any(train_set.feature_num_bin(feature) > 1 for feature in range(features)):
+        raise ValueError(
+            f"LightGBM's feature_pre_filter has dropped all {features} features of train_set, and no custom objective "
+            "can train on that: make it with Dataset(..., params={'feature_pre_filter': False})"
+        )
+
+
+def _completed(booster: lightgbm.Booster, loss: Loss, intercept: float) -> lightgbm.Booster:
+    """Write into the model what a custom objective leaves out: intercept, link and loss."""
+    if intercept:
+        leaves = booster.dump_model(num_iteration=1)["tree_info"][0]["num_leaves"]
+        for leaf in range(leaves):
+            booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + intercept)
+    text = booster.model_to_string(num_iteration=-1)
+    text = _ENTRY.sub("", text)
+    header, _, rest = text.partition("\nfeature_names=")
+    if "\nobjective=" not in header:
+        header += "\nobjective=binary sigmoid:1"
+    body, _, parameters = rest.partition("\nparameters:\n")
+    text = f"{header}\nfeature_names={body}\nparameters:\n[gbm_focal: {loss.to_json()}]\n{parameters}"
+    return booster.model_from_string(text)
