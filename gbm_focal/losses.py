@@ -227,13 +227,15 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             name, parameters = description["loss"], dict(description["parameters"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"not the JSON description of a loss: {text!r}") from error
-        for known in _subclasses(Loss):
-            if known.__name__ == name:
-                loss: Loss = known(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
-                return loss
-        raise ValueError(
-            f"no loss named {name!r} is defined here; if it is your own, import the module that defines it first"
-        )
+        known = next((loss for loss in _subclasses(Loss) if loss.__name__ == name), None)
+        if known is None:
+            raise ValueError(
+                f"no loss named {name!r} is defined here; if it is your own, import the module that defines it first"
+            )
+        unknown = set(parameters) - set(known().get_params())
+        if unknown:
+            raise ValueError(f"{name} has no parameter {sorted(unknown)[0]!r}; this version knows {known()!r}")
+        return known(**{name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()})
 
     # ---- evaluation into given arrays: by the formulas above, or by the kernel (KernelLoss) ----
     # y, z and weight have valid types and shapes; the rows are still to be checked. `scale` multiplies the
@@ -605,7 +607,7 @@ class ClassTotals:
         y = labels(y_true)
         weight = weights(sample_weight, y.shape[0])
         check_rows(y, None, weight)
-        rows = y.reshape(y.shape[0], -1)
+        rows = y if y.ndim == 2 else y[:, np.newaxis]
         if weight is None:
             positive = rows.sum(axis=0, dtype=np.float64)
             negative = rows.shape[0] - positive

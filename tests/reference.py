@@ -121,9 +121,9 @@ class Truth:
     value: tuple
     gradient: tuple
     exact: tuple
+    exact_terms: tuple  # the sum of the magnitudes of the terms of each second derivative
     fisher: mpmath.mpf
     posterior: mpmath.mpf
-    dead: bool
 
 
 def truth(family, parameters, margin, alpha=None):
@@ -136,7 +136,6 @@ def truth(family, parameters, margin, alpha=None):
         positive, negative = partial_losses(family, parameters, margin)
         w1, w0 = (1, 1) if alpha is None else (mpmath.mpf(alpha), 1 - mpmath.mpf(alpha))
         positive, negative = positive * w1, negative * w0
-        dead = negative.d == 0
         slope = negative.d - positive.d
         fisher = (negative.d * positive.dd - positive.d * negative.dd) / slope
         rising = negative.d
@@ -145,6 +144,40 @@ def truth(family, parameters, margin, alpha=None):
             pq = 1 / ((1 + mpmath.exp(z)) * (1 + mpmath.exp(-z)))
             rising = max(rising, DEAD_ZONE_SLOPE * w0 * pq)
         posterior = rising / (rising - positive.d)
+        terms = hessian_terms(family, parameters, mpmath.mpf(margin))
         return Truth(
-            (negative.f, positive.f), (negative.d, positive.d), (negative.dd, positive.dd), fisher, posterior, dead
+            value=(negative.f, positive.f),
+            gradient=(negative.d, positive.d),
+            exact=(negative.dd, positive.dd),
+            exact_terms=(w0 * terms[0], w1 * terms[1]),
+            fisher=fisher,
+            posterior=posterior,
         )
+
+
+def hessian_terms(family, parameters, z):
+    """Sum of the magnitudes of the terms of l0'' and l1'': the scale of what their rounding may cost."""
+    p, q = 1 / (1 + mpmath.exp(-z)), 1 / (1 + mpmath.exp(z))
+    n, m = mpmath.log1p(mpmath.exp(-z)), mpmath.log1p(mpmath.exp(z))
+
+    def focal(gamma, p, q, n):
+        return q**gamma * p * ((1 + 2 * gamma) * q + gamma * n * (gamma * p + q))
+
+    if family == "focal":
+        (gamma,) = parameters
+        return focal(gamma, q, p, m), focal(gamma, p, q, n)
+    if family == "power":
+        (k,) = parameters
+        s = p**k
+        complement = -mpmath.expm1(-k * n)
+        return k * s * q * (k * q / complement**2 + p / complement), k * p * q
+    gamma_pos, g, clip = parameters
+    if clip == 0:
+        return focal(g, q, p, m), focal(gamma_pos, p, q, n)
+    a, b = p - mpmath.mpf(clip), q + mpmath.mpf(clip)
+    if a <= 0:
+        return mpmath.mpf(0), focal(gamma_pos, p, q, n)
+    log_term = -mpmath.log(b)
+    first = g * a ** (g - 1) * log_term + a**g / b
+    second = g * abs(g - 1) * a ** (g - 2) * log_term + 2 * g * a ** (g - 1) / b + a**g / b**2
+    return second * (p * q) ** 2 + first * p * q * abs(q - p), focal(gamma_pos, p, q, n)

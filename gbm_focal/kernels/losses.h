@@ -626,7 +626,7 @@ struct Power {
         GBM_FOCAL_FUNCTION Side(const Power& loss, const Margin<Real>& at) {
             const Real k = loss.power.value;
             s = loss.power.power(at.p, at.negative_part, at.softplus);
-            const Real kn = k * at.n;
+            const Real kn = finite(k * at.n);
             complement = one_minus_exponential(kn);
             const bool right = at.z > Real(0);
             const Real larger = right ? at.p : at.q;
