@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ try:
 except ImportError as error:
     raise ImportError("gbm_focal.lightgbm needs LightGBM 4: pip install 'gbm_focal[lightgbm]'") from error
 
+from .boosting import BaseMetric, BaseObjective, Link, keeps_the_base_rate, require_loss
 from .losses import Array, ClassTotals, Hessian, Loss
-from .objective import BaseMetric, BaseObjective, require_loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -99,6 +100,7 @@ def train(
     hessian: Hessian = "fisher",
     max_step: float | None = 2.0,
     normalize: bool = True,
+    calibrate: bool = True,
     **engine_kwargs: Any,
 ) -> lightgbm.Booster:
     """Train a booster on a loss, as `lightgbm.train` does.
@@ -115,6 +117,10 @@ def train(
     loss : Loss
     hessian, max_step, normalize
         See `Objective`.
+    calibrate : bool, default True
+        Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
+        `train_set` is the base rate; see `gbm_focal.boosting.Link`. The trees and the margins are not touched.
+        Cross-entropy needs no shift and gets none; nor does training from an `init_score`.
     **engine_kwargs
         All other arguments of `lightgbm.train`: `valid_sets`, `callbacks`, ... . With `init_model` training goes
         on from that model's margins, and no new intercept is set. `feval` is by default `Metric(loss)`;
@@ -142,7 +148,8 @@ def train(
         _require_usable_features(train_set)
     else:
         settings.setdefault("feature_pre_filter", False)  # LightGBM fails in its core if it leaves no feature
-        if train_set.label is None:  # the labels are still in a file or in the set that this is a subset of
+        elsewhere = isinstance(train_set.data, str | Path) or train_set.used_indices is not None
+        if train_set.label is None and elsewhere:  # the labels are in a file, or in the set that this is a subset of
             train_set.params = {**(train_set.params or {}), **settings}
             constructed = _is_constructed(train_set.construct())
     label, weight, init_score = (_field(train_set, name, constructed) for name in ("label", "weight", "init_score"))
@@ -161,8 +168,14 @@ def train(
     else:
         functions = feval if isinstance(feval, list) else [feval]
         feval = [_AtFullMargin(function, float(intercept[0])) for function in functions]
+    engine_kwargs["keep_training_booster"] = True  # which knows the margins of the training data
     booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
-    return _completed(booster, resolved, float(intercept[0]))
+    text = booster.model_to_string(num_iteration=-1)
+    link = Link.bare(resolved)
+    if calibrate and init_score is None and not keeps_the_base_rate(resolved):
+        margin = _training_margin(booster) + intercept
+        link = Link.fitted(resolved, totals, margin, weight)
+    return _completed(booster, text, link, float(intercept[0]))
 
 
 def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
@@ -173,7 +186,7 @@ def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = N
     booster : lightgbm.Booster
     data : anything that `Booster.predict` takes
     loss : Loss, optional
-        For boosters that do not know their loss, because `lightgbm.train` made them.
+        For boosters that do not know their loss, because `lightgbm.train` made them: the bare posterior.
     **predict_kwargs
         For `Booster.predict`. Mind that `start_iteration` drops the intercept with the first tree.
 
@@ -182,16 +195,17 @@ def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = N
     ndarray of shape (n, 2)
         Probabilities of 0 and 1.
     """
-    if loss is None:
+    if loss is not None:
+        link = Link.bare(loss)
+    else:
         found = _ENTRY.search(booster.model_to_string(num_iteration=1))
         if found is None:
             raise ValueError(
                 "the booster's model has no entry 'gbm_focal', so its loss is unknown: train it with "
                 "gbm_focal.lightgbm.train, or pass loss="
             )
-        loss = Loss.from_json(found.group(1))
-    positive = loss.posterior(booster.predict(data, raw_score=True, **predict_kwargs))
-    return np.column_stack([1 - positive, positive])
+        link = Link.from_json(found.group(1))
+    return link.probabilities(np.asarray(booster.predict(data, raw_score=True, **predict_kwargs)))
 
 
 class _AtFullMargin:
@@ -282,17 +296,30 @@ def _require_usable_features(train_set: lightgbm.Dataset) -> None:
         )
 
 
-def _completed(booster: lightgbm.Booster, loss: Loss, intercept: float) -> lightgbm.Booster:
-    """Write into the model what a custom objective leaves out: intercept, link and loss."""
+def _training_margin(booster: lightgbm.Booster) -> Array:
+    """Margins of the training data after the best iteration, as the booster has them; it loses the later trees."""
+    seen: list[Array] = []
+
+    def remember(margin: Array, _: lightgbm.Dataset) -> tuple[str, float, bool]:
+        seen.append(margin.copy())
+        return "margin", 0.0, False
+
+    while booster.best_iteration and booster.current_iteration() > booster.best_iteration:
+        booster.rollback_one_iter()
+    booster.eval_train(remember)
+    return seen[0]
+
+
+def _completed(booster: lightgbm.Booster, text: str, link: Link, intercept: float) -> lightgbm.Booster:
+    """Write into the model what a custom objective leaves out: link and loss, and the intercept."""
+    header, _, rest = _ENTRY.sub("", text).partition("\nfeature_names=")
+    if "\nobjective=" not in header:
+        header += "\nobjective=binary sigmoid:1"
+    body, _, parameters = rest.partition("\nparameters:\n")
+    text = f"{header}\nfeature_names={body}\nparameters:\n[gbm_focal: {link.to_json()}]\n{parameters}"
+    booster.model_from_string(text).free_dataset()
     if intercept:
         leaves = booster.dump_model(num_iteration=1)["tree_info"][0]["num_leaves"]
         for leaf in range(leaves):
             booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + intercept)
-    text = booster.model_to_string(num_iteration=-1)
-    text = _ENTRY.sub("", text)
-    header, _, rest = text.partition("\nfeature_names=")
-    if "\nobjective=" not in header:
-        header += "\nobjective=binary sigmoid:1"
-    body, _, parameters = rest.partition("\nparameters:\n")
-    text = f"{header}\nfeature_names={body}\nparameters:\n[gbm_focal: {loss.to_json()}]\n{parameters}"
-    return booster.model_from_string(text)
+    return booster

@@ -19,8 +19,8 @@ try:
 except ImportError as error:
     raise ImportError("gbm_focal.xgboost needs XGBoost 2.1 or newer: pip install 'gbm_focal[xgboost]'") from error
 
+from .boosting import BaseMetric, BaseObjective, Link, keeps_the_base_rate, require_loss, weights_of_engine
 from .losses import Array, ClassTotals, Hessian, Loss
-from .objective import BaseMetric, BaseObjective, require_loss, weights_of_engine
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -89,6 +89,7 @@ def train(
     hessian: Hessian = "fisher",
     max_step: float | None = 2.0,
     normalize: bool = True,
+    calibrate: bool = True,
     **engine_kwargs: Any,
 ) -> xgboost.Booster:
     """Train a booster on a loss, as `xgboost.train` does.
@@ -105,6 +106,10 @@ def train(
     loss : Loss
     hessian, max_step, normalize
         See `Objective`.
+    calibrate : bool, default True
+        Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
+        `dtrain` is the base rate; see `gbm_focal.boosting.Link`. The trees and the margins are not touched.
+        Cross-entropy needs no shift and gets none.
     **engine_kwargs
         All other arguments of `xgboost.train`: `evals`, `early_stopping_rounds`, `callbacks`, ... . With
         `xgb_model` training goes on from that model's margins, and no new intercept is set. `custom_metric`
@@ -136,7 +141,11 @@ def train(
         settings["base_score"] = _base_score(resolved, totals)
     engine_kwargs.setdefault("custom_metric", Metric(resolved))
     booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
-    booster.set_attr(**{_ATTRIBUTE: resolved.to_json()})
+    link = Link.bare(resolved)
+    if calibrate and not keeps_the_base_rate(resolved):
+        margin = booster.predict(dtrain, output_margin=True, iteration_range=_best_iterations(booster))
+        link = Link.fitted(resolved, totals, margin, dtrain.get_weight())
+    booster.set_attr(**{_ATTRIBUTE: link.to_json()})
     return booster
 
 
@@ -148,7 +157,7 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     booster : xgboost.Booster
     data : DMatrix, or anything that `Booster.inplace_predict` takes
     loss : Loss, optional
-        For boosters that do not know their loss, because `xgboost.train` made them.
+        For boosters that do not know their loss, because `xgboost.train` made them: the bare posterior.
     **predict_kwargs
         For `Booster.predict`; by default `iteration_range` ends at the best iteration, if there was early
         stopping.
@@ -157,23 +166,28 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     -------
     ndarray of shape (n, 2) with the probabilities of 0 and 1; (n, L) with those of 1 for L labels
     """
-    if loss is None:
+    if loss is not None:
+        link = Link.bare(loss)
+    else:
         stored = booster.attr(_ATTRIBUTE)
         if stored is None:
             raise ValueError(
                 "the booster has no attribute 'gbm_focal', so its loss is unknown: train it with "
                 "gbm_focal.xgboost.train, or pass loss="
             )
-        loss = Loss.from_json(stored)
-    best = booster.attr("best_iteration")
-    if best is not None:
-        predict_kwargs.setdefault("iteration_range", (0, int(best) + 1))
+        link = Link.from_json(stored)
+    predict_kwargs.setdefault("iteration_range", _best_iterations(booster))
     if isinstance(data, xgboost.DMatrix):
         margin = booster.predict(data, output_margin=True, **predict_kwargs)
     else:
         margin = booster.inplace_predict(data, predict_type="margin", **predict_kwargs)
-    positive = loss.posterior(margin)
-    return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
+    return link.probabilities(margin)
+
+
+def _best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
+    """Range of the iterations up to the best one; (0, 0), all of them, where there was no early stopping."""
+    best = booster.attr("best_iteration")
+    return (0, 0) if best is None else (0, int(best) + 1)
 
 
 def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, Any]:

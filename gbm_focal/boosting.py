@@ -1,8 +1,11 @@
-"""What the objectives and metrics of both engines share: a loss, applied to labels, margins and weights."""
+"""What both engines share: a loss as objective, as metric, and as the link from a trained model to probabilities."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -105,6 +108,79 @@ class BaseMetric:
         summed = float(np.sum(values, dtype=np.float64))
         columns: int = values.size // margin.shape[0]
         return summed / (total * columns)
+
+
+@dataclass(frozen=True)
+class Link:
+    """What turns a trained model's margins into probabilities: its loss, and a shift of the log-odds per column.
+
+    Boosting on cross-entropy keeps the mean prediction over the training data at the base rate, because that is
+    what its gradients sum to. Other losses weigh the errors by where they are, and the mean posterior of a model
+    that fits imperfectly drifts from the base rate, under balanced cross-entropy by half. A constant shift of the
+    log-odds puts it back (calibration in the large: Steyerberg, Clinical Prediction Models, 2009, section 15.3).
+    """
+
+    loss: Loss
+    shift: tuple[float, ...]
+
+    @classmethod
+    def fitted(cls, loss: Loss, totals: ClassTotals, margin: Array, sample_weight: Any) -> Link:
+        """Choose the shift at which the mean probability over the training data is the base rate."""
+        posterior = loss.posterior(margin).reshape(margin.shape[0], -1)
+        weight = weights_of_engine(sample_weight)
+        shift = [
+            _shift_of(posterior[:, column], weight, rate) for column, rate in enumerate(totals.base_rates().tolist())
+        ]
+        return cls(loss, tuple(shift))
+
+    @classmethod
+    def bare(cls, loss: Loss) -> Link:
+        """Do without a shift."""
+        return cls(loss, (0.0,))
+
+    def probabilities(self, margin: Array) -> Array:
+        """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1) of shape (n, L)."""
+        positive = _shifted(self.loss.posterior(margin), np.asarray(self.shift))
+        return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
+
+    def to_json(self) -> str:
+        """Loss and shift as JSON."""
+        return json.dumps({**json.loads(self.loss.to_json()), "log_odds_shift": self.shift})
+
+    @classmethod
+    def from_json(cls, text: str) -> Link:
+        """Read what `to_json` wrote; nothing is imported or executed."""
+        return cls(Loss.from_json(text), tuple(float(shift) for shift in json.loads(text)["log_odds_shift"]))
+
+
+def keeps_the_base_rate(loss: Loss) -> bool:
+    """Whether l0' - l1' is constant, so that the gradients sum to the error of the mean posterior."""
+    at = np.array([-5.0, -1.0, 0.0, 2.0])
+    columns = len(loss.alpha) if isinstance(loss.alpha, Sequence) else 1
+    margin = np.repeat(at[:, np.newaxis], columns, axis=1)
+    on_0, on_1 = (loss.gradient_hessian(np.full(margin.shape, label), margin)[0] for label in (0, 1))
+    return bool(np.allclose(on_0 - on_1, (on_0 - on_1)[0], rtol=1e-9))
+
+
+def _shift_of(posterior: Array, weight: Array | None, base_rate: float) -> float:
+    # Newton's method on the mean of an increasing, nearly exponential function of the shift: 3 or 4 steps.
+    shift = 0.0
+    for _ in range(50):
+        shifted = _shifted(posterior, shift)
+        mean = np.average(shifted, weights=weight)
+        slope = np.average(shifted * (1 - shifted), weights=weight)
+        step = np.log(base_rate / mean) * mean / slope
+        shift += float(np.clip(step, -1, 1))
+        if abs(step) < 1e-6:
+            break
+    return shift
+
+
+def _shifted(posterior: Array, shift: float | Array) -> Array:
+    """Probability whose log-odds are those of the posterior plus the shift, in the posterior's type."""
+    odds_factor = np.exp(shift, dtype=np.float64).astype(posterior.dtype)
+    shifted: Array = odds_factor * posterior / (1 + (odds_factor - 1) * posterior)
+    return shifted
 
 
 def require_loss(loss: Any) -> None:
