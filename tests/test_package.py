@@ -30,7 +30,7 @@ GBM_FOCAL_FUNCTION Real everything(Real z) {
     const auto fisher = row_derivatives<false>(loss, bound, Real(1), z, parts, Real(1));
     const auto exact = row_derivatives<true>(loss, bound, Real(0), z, parts, Real(1));
     return fisher.gradient + exact.hessian + row_value(loss, Real(1), z, parts, Real(1)) +
-           row_posterior(loss, z, parts) + Real(row_is_valid(Real(1), z, Real(1)));
+           row_posterior(loss, z, parts) + Real(row_is_valid(Real(1), z)) + Real(weight_is_valid(z));
 }
 template <class Real>
 GBM_FOCAL_FUNCTION Real all(Real z) {

@@ -290,8 +290,9 @@ template <class Real>
 struct IntegerExponent {
     using Bits = typename Format<Real>::Bits;
     static constexpr int LARGEST = 4;
+    static constexpr Bits ONE = Format<Real>::BIAS << Format<Real>::MANTISSA;
     Real value;
-    Bits first, second, third;
+    Bits first, second, third;  // masks
 
     explicit GBM_FOCAL_FUNCTION IntegerExponent(double exponent)
         : value(static_cast<Real>(exponent)),
@@ -313,7 +314,7 @@ struct IntegerExponent {
    private:
     static GBM_FOCAL_FUNCTION Bits mask(bool on) { return on ? ~Bits(0) : Bits(0); }
     static GBM_FOCAL_FUNCTION Real factor(Bits mask, Real x) {
-        return from_bits<Real>((bits_of(x) & mask) | (bits_of(Real(1)) & ~mask));
+        return from_bits<Real>((bits_of(x) & mask) | (ONE & ~mask));
     }
 };
 
@@ -660,7 +661,7 @@ GBM_FOCAL_FUNCTION Derivatives<Real> row_derivatives(const Loss& loss, const Hes
     const auto at = loss.at(z, parts);
     const Derivatives<Real> bare = EXACT ? loss.exact(at, positive) : loss.fisher(at, positive);
     const Real gradient = weight * bare.gradient;
-    const Real magnitude = gradient < Real(0) ? -gradient : gradient;
+    const Real magnitude = maximum(gradient, -gradient);
     return {gradient, maximum(weight * bare.hessian, magnitude * bound.inverse_max_step + bound.floor)};
 }
 
@@ -675,12 +676,16 @@ GBM_FOCAL_FUNCTION Real row_posterior(const Loss& loss, Real z, const Parts<Real
     return loss.posterior(loss.at(z, parts));
 }
 
-// Whether a row can be evaluated: a finite margin, a label of 0 or 1, a finite weight >= 0.
+// Whether a row can be evaluated: a finite margin and a label of 0 or 1; a finite weight >= 0.
 template <class Real>
-GBM_FOCAL_FUNCTION bool row_is_valid(Real label, Real margin, Real weight) {
+GBM_FOCAL_FUNCTION bool row_is_valid(Real label, Real margin) {
     using F = Format<Real>;
-    return (margin >= -F::LARGEST) & (margin <= F::LARGEST) & ((label == Real(0)) | (label == Real(1))) &
-           (weight >= Real(0)) & (weight <= F::LARGEST);
+    return (margin >= -F::LARGEST) & (margin <= F::LARGEST) & ((label == Real(0)) | (label == Real(1)));
+}
+
+template <class Real>
+GBM_FOCAL_FUNCTION bool weight_is_valid(Real weight) {
+    return (weight >= Real(0)) & (weight <= Format<Real>::LARGEST);
 }
 
 }  // namespace gbm_focal

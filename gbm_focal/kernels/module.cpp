@@ -43,13 +43,20 @@ constexpr std::int64_t BLOCK = 512;
 
 // ---- the vectorised loops, over one contiguous block ----
 
+// Invalid rows are counted in an integer as wide as the computing type: a float sum would have to keep its
+// order, row by row.
 template <class Real>
-FOR_EACH_PROCESSOR bool block_is_valid(const Real* __restrict y, const Real* __restrict z, const Real* __restrict w,
-                                       std::int64_t n) {
-    // Counted in the computing type: a mask of the same width is what vectorises.
-    Real valid = 0;
-    for (std::int64_t i = 0; i < n; ++i) valid += gbm_focal::row_is_valid(y[i], z[i], w[i]) ? Real(1) : Real(0);
-    return valid == static_cast<Real>(n);
+FOR_EACH_PROCESSOR bool rows_are_valid(const Real* __restrict y, const Real* __restrict z, std::int64_t n) {
+    typename gbm_focal::Format<Real>::Bits invalid = 0;
+    for (std::int64_t i = 0; i < n; ++i) invalid |= gbm_focal::row_is_valid(y[i], z[i]) ? 0u : 1u;
+    return invalid == 0;
+}
+
+template <class Real>
+FOR_EACH_PROCESSOR bool weights_are_valid(const Real* __restrict w, std::int64_t n) {
+    typename gbm_focal::Format<Real>::Bits invalid = 0;
+    for (std::int64_t i = 0; i < n; ++i) invalid |= gbm_focal::weight_is_valid(w[i]) ? 0u : 1u;
+    return invalid == 0;
 }
 
 template <class Loss, class Real>
@@ -255,7 +262,7 @@ bool for_each_block(const Losses& losses, const Input& y, const Input& margin, c
         for (std::int64_t row = 0; valid && row < rows; row += BLOCK) {
             const std::int64_t n = std::min(BLOCK, rows - row);
             const Real *label = labels.block(row, n), *z = margins.block(row, n), *w = weights.block(row, n);
-            valid = block_is_valid(label, z, w, n);
+            valid = rows_are_valid(label, z, n) && (!weight || weights_are_valid(w, n));
             if (valid) work(loss, column, row, n, label, z, w);
         }
     });
@@ -328,7 +335,7 @@ bool posterior(const Losses& losses, const Input& margin, const Output& out) {
             for (std::int64_t row = 0; valid && row < rows; row += BLOCK) {
                 const std::int64_t n = std::min(BLOCK, rows - row);
                 const Real* z = margins.block(row, n);
-                valid = block_is_valid(any, z, any, n);
+                valid = rows_are_valid(any, z, n);
                 if (!valid) break;
                 PartsOfBlock<std::decay_t<decltype(loss)>, Real> parts;
                 block_parts(loss, z, parts, n);

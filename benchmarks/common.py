@@ -1,0 +1,99 @@
+"""What the benchmarks share: simulated data, interleaved timing, and the table that each one leaves in results/."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def simulate(
+    rows: int, features: int, base_rate: float, strength: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features (float32, standard normal), labels (float32) and the true probabilities of label 1.
+
+    Six features carry the signal, which `strength` multiplies: two linearly, two by their product, one by a sine,
+    one by a threshold. The others are noise.
+    """
+
+    def signal(x: np.ndarray) -> np.ndarray:
+        return strength * (x[:, 0] + x[:, 1] + x[:, 2] * x[:, 3] + np.sin(2 * x[:, 4]) + (x[:, 5] > 1))
+
+    population = signal(np.random.default_rng(2**20).normal(size=(1_000_000, 6)))
+    constant = brentq(lambda c: expit(c + population).mean() / base_rate - 1, -100, 100)
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(rows, features)).astype(np.float32)
+    probability = expit(constant + signal(X))
+    return X, (random.random(rows) < probability).astype(np.float32), probability
+
+
+def interleaved(
+    functions: Mapping[str, Callable[[], Any]], rounds: int, *, warm: bool = False
+) -> dict[str, list[float]]:
+    """Seconds of each function in each round: all are called in turn, so that they share the machine's moods.
+
+    With `warm` an untimed call of the same function goes before each timed one. It matters for calls of
+    milliseconds: one that allocates 8 MB took 13 ms, not 6, after another function had given its memory back.
+    """
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            if warm:
+                function()
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
+    """Median over the rounds of the ratio within a round."""
+    return float(np.median(np.divide(numerator, denominator)))
+
+
+def publish(
+    name: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], *, write: bool
+) -> None:
+    """Print a Markdown table with its notes, and write it to results/<name>.md."""
+    table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    lines = [f"# {title}", "", environment(), ""]
+    lines += ["| " + " | ".join(row) + " |" for row in table]
+    lines += ["", *(f"- {note}" for note in notes), ""]
+    text = "\n".join(lines)
+    print(text)
+    if write:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.md").write_text(text)
+
+
+def environment() -> str:
+    """One line: date, processor, and versions of everything that takes part."""
+    packages = ("numpy", "xgboost", "lightgbm", "gbm_focal", "gbdtCBL", "imbalance-xgboost")
+    versions = [f"{package} {version(package)}" for package in packages if version(package)]
+    return ", ".join([str(datetime.date.today()), processor(), f"Python {platform.python_version()}", *versions])
+
+
+def version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def processor() -> str:
+    try:
+        information = pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in information.splitlines() if line.startswith("model name")]
+    return f"{models[0]} ({len(models)} cores)" if models else platform.machine()

@@ -1,0 +1,168 @@
+"""What focal loss costs in training, in time and memory, against the engine's own logistic loss.
+
+    python benchmarks/training_speed.py
+
+The same data, data set (constructed beforehand), trees and two threads for all, and only training is timed, without
+evaluation sets. "Native" is `binary:logistic` or `binary`; "focal" is FocalLoss(2) through gbm_focal's `train`;
+"gamma 0" is FocalLoss(0) without a limit on the steps, the native loss in our hands: its ratio is what the way
+through Python costs, the rest of focal's comes from other trees. Peak memory is that of training alone, each time in
+a process of its own, which needs Linux's /proc.
+
+OpenMP's threads sleep while they wait. Where they spin, as is the default, and another process takes one of the cores,
+single runs of 0.3 s take 6. On a machine of your own, set OMP_WAIT_POLICY=active.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when the engines are imported
+
+import lightgbm
+import numpy as np
+import xgboost
+from common import interleaved, median_ratio, publish, simulate
+
+import gbm_focal.lightgbm
+import gbm_focal.xgboost
+from gbm_focal import FocalLoss
+
+BASE_RATE = 0.05
+# Rows, features, rounds, and the ratio focal / native that we want not to exceed.
+CASES = {
+    "XGBoost": [(1_000_000, 30, 20, 1.05), (100_000, 30, 50, 1.10), (10_000, 20, 200, 1.25)],
+    "LightGBM": [(1_000_000, 30, 20, 1.05), (100_000, 30, 50, 1.05), (10_000, 20, 200, 1.05)],
+}
+VARIANTS = ("native", "focal", "gamma 0")
+MEMORY_TARGET = 12  # bytes a row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=9, help="rounds of native, focal and gamma 0 in turn")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=3, help="measurements of each peak of memory")
+    parser.add_argument("--quick", action="store_true", help="no case above 100,000 rows, 3 pairs; print only")
+    parser.add_argument("--peak", nargs=3, metavar=("ENGINE", "VARIANT", "ROWS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.peak:
+        engine, variant, rows = arguments.peak
+        print(peak_of_training(engine, variant, int(rows), arguments.threads))
+        return
+    if arguments.quick:
+        arguments.pairs, arguments.processes = 3, 1
+
+    table, memory = [], []
+    for engine, cases in CASES.items():
+        if arguments.quick:
+            cases = [case for case in cases if case[0] <= 100_000]
+        for case in cases:
+            table.append(measured(engine, *case, arguments.pairs, arguments.threads))
+            print(*table[-1], sep="  ", file=sys.stderr, flush=True)
+        memory.append(memory_of(engine, cases[0][0], arguments.processes))
+    notes = [
+        f"{arguments.threads} threads (OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}), learning rate 0.1, depth 6 "
+        f"(XGBoost, hist) or 31 leaves (LightGBM), base rate {BASE_RATE:.0%}.",
+        f"Medians of {arguments.pairs} interleaved runs; ratios are medians of the ratios to the native run beside.",
+        "Leaves: of all trees, native / focal / gamma 0.",
+        *memory,
+    ]
+    header = ["engine", "rows x features", "rounds", "native s", "focal s"]
+    header += ["focal / native", "target", "gamma 0 / native", "leaves"]
+    title = "Training time and memory: focal loss against the native logistic loss"
+    publish("training_speed", title, header, table, notes, write=not arguments.quick)
+
+
+def measured(engine: str, rows: int, features: int, rounds: int, target: float, pairs: int, threads: int) -> list[str]:
+    """One row of the table."""
+    trainers = TRAINERS[engine](rows, features, rounds, threads)
+    leaves = " / ".join(str(LEAVES[engine](train())) for train in trainers.values())
+    times = interleaved(trainers, pairs)
+    native, focal = (f"{np.median(times[variant]):.3f}" for variant in ("native", "focal"))
+    ratio, overhead = (median_ratio(times[variant], times["native"]) for variant in ("focal", "gamma 0"))
+    verdict = f"{target:.2f} {'met' if ratio <= target else 'missed'}"
+    size = f"{rows:,} x {features}"
+    return [engine, size, str(rounds), native, focal, f"{ratio:.3f}", verdict, f"{overhead:.3f}", leaves]
+
+
+def xgboost_trainers(rows: int, features: int, rounds: int, threads: int) -> dict[str, Callable[[], Any]]:
+    X, y, _ = simulate(rows, features, BASE_RATE, strength=1.0, seed=0)
+    data = xgboost.QuantileDMatrix(X, label=y, nthread=threads)
+    params = {"tree_method": "hist", "max_depth": 6, "learning_rate": 0.1, "nthread": threads}
+    native = {**params, "objective": "binary:logistic"}
+    ours = gbm_focal.xgboost.train
+    return {
+        "native": lambda: xgboost.train(native, data, rounds),
+        "focal": lambda: ours(params, data, rounds, loss=FocalLoss(2.0)),
+        "gamma 0": lambda: ours(params, data, rounds, loss=FocalLoss(0.0), max_step=None),
+    }
+
+
+def lightgbm_trainers(rows: int, features: int, rounds: int, threads: int) -> dict[str, Callable[[], Any]]:
+    X, y, _ = simulate(rows, features, BASE_RATE, strength=1.0, seed=0)
+    params = {"num_leaves": 31, "learning_rate": 0.1, "num_threads": threads, "verbosity": -1}
+    data = lightgbm.Dataset(X, label=y, params=params, free_raw_data=False).construct()
+    native = {**params, "objective": "binary"}
+    ours = gbm_focal.lightgbm.train
+    return {
+        "native": lambda: lightgbm.train(native, data, rounds),
+        "focal": lambda: ours(params, data, rounds, loss=FocalLoss(2.0)),
+        "gamma 0": lambda: ours(params, data, rounds, loss=FocalLoss(0.0), max_step=None),
+    }
+
+
+TRAINERS = {"XGBoost": xgboost_trainers, "LightGBM": lightgbm_trainers}
+LEAVES = {
+    "XGBoost": lambda booster: sum(tree.count("leaf=") for tree in booster.get_dump()),
+    "LightGBM": lambda booster: sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"]),
+}
+
+
+def memory_of(engine: str, rows: int, processes: int) -> str:
+    """Say by how much focal's peak exceeds native's, measured in processes of their own.
+
+    glibc is told to return each array as it is freed. Otherwise memory left from making the data is used again
+    and hides what training needs: LightGBM's 50 MB appear as 2.
+    """
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    command = [sys.executable, str(pathlib.Path(__file__).resolve()), "--peak", engine]
+    peaks: dict[str, list[int]] = {variant: [] for variant in VARIANTS}
+    for _ in range(processes):
+        for variant in VARIANTS:
+            done = subprocess.run(
+                [*command, variant, str(rows)], check=True, stdout=subprocess.PIPE, text=True, env=environment
+            )
+            peaks[variant].append(int(done.stdout))
+    native, focal, gamma_0 = (float(np.median(peaks[variant])) for variant in VARIANTS)
+    extra = (focal - native) / rows
+    return (
+        f"Peak memory of training, {engine}, {rows:,} rows: native {native / 2**20:.1f} MiB, focal "
+        f"{focal / 2**20:.1f} MiB above the data, {extra:+.1f} bytes a row (target {MEMORY_TARGET}: "
+        f"{'met' if extra <= MEMORY_TARGET else 'missed'}); gamma 0 {(gamma_0 - native) / rows:+.1f}."
+    )
+
+
+def peak_of_training(engine: str, variant: str, rows: int, threads: int) -> int:
+    """Bytes by which the resident memory grows, at its peak, while training 5 rounds."""
+    train = TRAINERS[engine](rows, 30, 5, threads)[variant]
+    gc.collect()
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak, VmHWM, starts again from here
+    before = resident("VmRSS")
+    train()
+    return resident("VmHWM") - before
+
+
+def resident(field: str) -> int:
+    status = dict(line.split(":") for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    return 1024 * int(status[field].split()[0])
+
+
+if __name__ == "__main__":
+    main()

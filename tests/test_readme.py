@@ -1,0 +1,29 @@
+"""The README's snippets run as they stand."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from problems import rare_positives
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_snippet(number):
+    xgb, lgb = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
+    snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(snippets) == 3
+    X, y, _, _ = rare_positives()
+    names = {
+        "dtrain": xgb.DMatrix(X, y),
+        "dtest": xgb.DMatrix(X),
+        "train_set": lgb.Dataset(X, y),
+        "X_test": X,
+    }
+    exec(snippets[number], names)
+    if "probability" in names:
+        np.testing.assert_allclose(names["probability"].mean(), y.mean(), rtol=1e-3)
+    else:
+        assert names["booster"].num_boosted_rounds() == 100
