@@ -9,14 +9,12 @@ Hessians are exact; and against NumPy copying the same bytes, the margins and la
 written. All take turns in one process.
 """
 
-# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
 import os
 
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_variable] = "1"  # before NumPy is imported
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before NumPy is imported
 
 import numpy as np
 from common import interleaved, median_ratio, publish

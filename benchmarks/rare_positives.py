@@ -10,8 +10,11 @@ of the signal was chosen by native XGBoost alone, whose average precision it put
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else, on a busy machine, waiting threads take most of the time
 
 import lightgbm
 import numpy as np

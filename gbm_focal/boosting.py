@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from .losses import Array, ClassTotals, Hessian, Loss, check_hessian
 
 # XGBoost guesses from such a beginning that a metric is to be maximised.
-_MAXIMISED_PREFIXES = ("auc", "aucpr", "map", "ndcg", "pre")
+_MAXIMISED_PREFIXES = ("auc", "map", "ndcg", "pre")
+_BLOCK = 65_536  # rows at a time where whole arrays would add to the memory of training
 
 
 class BaseObjective:
@@ -30,7 +31,9 @@ class BaseObjective:
         self.max_step = max_step
         self.normalize = normalize
         self._fixed: tuple[Loss, Array] | None = None
+        self._labels: Array | None = None
         self._offset: Array = np.zeros(1)
+        self._latest: tuple[Any, tuple[Loss, Array]] | None = None
 
     def __repr__(self) -> str:
         """Show the parameters, as scikit-learn does."""
@@ -39,17 +42,21 @@ class BaseObjective:
             f"normalize={self.normalize!r})"
         )
 
-    def fixed_on(self, totals: ClassTotals, offset: Array) -> BaseObjective:
-        """Resolve the loss once, for training data with these totals, and add `offset` to all margins."""
+    def fixed_on(self, totals: ClassTotals, offset: Array, labels: Array | None = None) -> BaseObjective:
+        """Resolve the loss once, for training data with these totals, and add `offset` to all margins.
+
+        With `labels` the data set is not asked for its own in each round, which XGBoost answers with a copy.
+        """
         self._fixed = self._resolved(totals)
         self._offset = offset
+        self._labels = labels
         return self
 
     def derivatives(self, y: ArrayLike, margin: Array, sample_weight: Any) -> tuple[Array, Array]:
         """Return float32 gradient and Hessian, in the shape and memory order of the margin."""
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        loss, scale = self._fixed or self._resolved(ClassTotals.of(y, weight))
+        loss, scale = self._fixed or self._resolved_anew(ClassTotals.of(y, weight))
         gradient = np.empty_like(margin, np.float32)
         hessian = np.empty_like(gradient)
         loss._fill_derivatives(
@@ -64,6 +71,13 @@ class BaseObjective:
             offset=self._offset,
         )
         return gradient, hessian
+
+    def _resolved_anew(self, totals: ClassTotals) -> tuple[Loss, Array]:
+        # An engine calls every round with the same data set, but it may be another next time: the totals tell.
+        key = (self.loss.to_json(), self.normalize, totals.positive.tobytes(), totals.negative.tobytes())
+        if self._latest is None or self._latest[0] != key:
+            self._latest = (key, self._resolved(totals))
+        return self._latest[1]
 
     def _resolved(self, totals: ClassTotals) -> tuple[Loss, Array]:
         loss = self.loss.resolve_totals(totals)
@@ -124,14 +138,16 @@ class Link:
     shift: tuple[float, ...]
 
     @classmethod
-    def fitted(cls, loss: Loss, totals: ClassTotals, margin: Array, sample_weight: Any) -> Link:
+    def fitted(
+        cls, loss: Loss, totals: ClassTotals, margin: Array, sample_weight: Any, offset: ArrayLike = 0.0
+    ) -> Link:
         """Choose the shift at which the mean probability over the training data is the base rate."""
-        posterior = loss.posterior(margin).reshape(margin.shape[0], -1)
+        posterior = np.empty(margin.shape, np.float32)
+        loss._fill_posterior(margin, posterior, offset=offset)
+        columns = posterior.reshape(margin.shape[0], -1).T
         weight = weights_of_engine(sample_weight)
-        shift = [
-            _shift_of(posterior[:, column], weight, rate) for column, rate in enumerate(totals.base_rates().tolist())
-        ]
-        return cls(loss, tuple(shift))
+        rates = totals.base_rates().tolist()
+        return cls(loss, tuple(_shift_of(column, weight, rate) for column, rate in zip(columns, rates, strict=True)))
 
     @classmethod
     def bare(cls, loss: Loss) -> Link:
@@ -155,31 +171,49 @@ class Link:
 
 def keeps_the_base_rate(loss: Loss) -> bool:
     """Whether l0' - l1' is constant, so that the gradients sum to the error of the mean posterior."""
-    at = np.array([-5.0, -1.0, 0.0, 2.0])
-    columns = len(loss.alpha) if isinstance(loss.alpha, Sequence) else 1
-    margin = np.repeat(at[:, np.newaxis], columns, axis=1)
+    columns = np.size(loss.alpha) if np.ndim(loss.alpha) else 1  # type: ignore[arg-type]
+    margin = np.repeat([[-5.0], [-1.0], [0.0], [2.0]], columns, axis=1)
     on_0, on_1 = (loss.gradient_hessian(np.full(margin.shape, label), margin)[0] for label in (0, 1))
     return bool(np.allclose(on_0 - on_1, (on_0 - on_1)[0], rtol=1e-9))
 
 
 def _shift_of(posterior: Array, weight: Array | None, base_rate: float) -> float:
-    # Newton's method on the mean of an increasing, nearly exponential function of the shift: 3 or 4 steps.
+    # Newton's method on the logarithm of the mean, which is nearly linear in the shift: 3 or 4 steps.
     shift = 0.0
     for _ in range(50):
-        shifted = _shifted(posterior, shift)
-        mean = np.average(shifted, weights=weight)
-        slope = np.average(shifted * (1 - shifted), weights=weight)
-        step = np.log(base_rate / mean) * mean / slope
-        shift += float(np.clip(step, -1, 1))
-        if abs(step) < 1e-6:
+        mean, slope = _mean_and_slope(posterior, weight, shift)
+        if abs(mean / base_rate - 1) < 1e-6:
+            return shift
+        if not (mean > 0 and slope > 0):
             break
-    return shift
+        shift += float(np.clip(np.log(base_rate / mean) * mean / slope, -1, 1))
+    if abs(mean / base_rate - 1) < 1e-3:
+        return shift
+    warnings.warn(
+        f"no shift of the log-odds brings the mean probability to the base rate {base_rate:.3g}, so predict_proba is "
+        "the bare posterior; most predictions are at 0 or 1, and a smaller learning rate or fewer rounds may help",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return 0.0
+
+
+def _mean_and_slope(posterior: Array, weight: Array | None, shift: float) -> tuple[float, float]:
+    """Weighted mean of the shifted probabilities, and its derivative by the shift."""
+    mean = slope = total = 0.0
+    for start in range(0, posterior.size, _BLOCK):
+        shifted = _shifted(posterior[start : start + _BLOCK].astype(np.float64), shift)
+        w = np.ones(shifted.size) if weight is None else weight[start : start + _BLOCK].astype(np.float64)
+        mean += float(w @ shifted)
+        slope += float(w @ (shifted * (1 - shifted)))
+        total += float(w.sum())
+    return mean / total, slope / total
 
 
 def _shifted(posterior: Array, shift: float | Array) -> Array:
     """Probability whose log-odds are those of the posterior plus the shift, in the posterior's type."""
-    odds_factor = np.exp(shift, dtype=np.float64).astype(posterior.dtype)
-    shifted: Array = odds_factor * posterior / (1 + (odds_factor - 1) * posterior)
+    odds = np.exp(shift, dtype=np.float64).astype(posterior.dtype) * posterior
+    shifted: Array = odds / (odds + (1 - posterior))
     return shifted
 
 

@@ -35,6 +35,8 @@ _ALIASES = {
     "linear_tree": ("linear_tree", "linear_trees"),
     "num_class": ("num_class", "num_classes"),
     "scale_pos_weight": ("scale_pos_weight",),
+    "pos_bagging_fraction": ("pos_bagging_fraction", "pos_sub_row", "pos_subsample", "pos_bagging"),
+    "neg_bagging_fraction": ("neg_bagging_fraction", "neg_sub_row", "neg_subsample", "neg_bagging"),
 }
 _ENTRY = re.compile(r"^\[gbm_focal: (.*)\]$", re.MULTILINE)
 
@@ -124,7 +126,8 @@ def train(
     **engine_kwargs
         All other arguments of `lightgbm.train`: `valid_sets`, `callbacks`, ... . With `init_model` training goes
         on from that model's margins, and no new intercept is set. `feval` is by default `Metric(loss)`;
-        functions of your own get the full margin, too.
+        functions of your own get the full margin, too. Callbacks see the booster without its intercept, which
+        enters the model at the end.
 
     Returns
     -------
@@ -137,29 +140,34 @@ def train(
         If a parameter contradicts the loss, or labels or weights are invalid.
     """
     require_loss(loss)
-    settings = _checked_parameters(params)
+    settings = _checked_parameters(params, train_set.get_params())
     if engine_kwargs.get("keep_training_booster"):
         raise ValueError(
             "keep_training_booster=True is not possible here, because the intercept enters the finished model: go on "
             "with train(..., init_model=booster)"
         )
-    constructed = _is_constructed(train_set)
-    if constructed:
+    starts_from_model = engine_kwargs.get("init_model") is not None
+    inherited = getattr(train_set, "_predictor", None) is not None  # its init_score is an earlier init_model's
+    if inherited and not starts_from_model:
+        raise ValueError(
+            "train_set still holds the margins of an init_model that it was trained from before: make a new Dataset"
+        )
+    source = _with_labels(train_set, settings, starts_from_model)
+    constructed = _is_constructed(source)
+    if constructed and source is train_set:
         _require_usable_features(train_set)
-    else:
-        settings.setdefault("feature_pre_filter", False)  # LightGBM fails in its core if it leaves no feature
-        elsewhere = isinstance(train_set.data, str | Path) or train_set.used_indices is not None
-        if train_set.label is None and elsewhere:  # the labels are in a file, or in the set that this is a subset of
-            train_set.params = {**(train_set.params or {}), **settings}
-            constructed = _is_constructed(train_set.construct())
-    label, weight, init_score = (_field(train_set, name, constructed) for name in ("label", "weight", "init_score"))
+    label, weight, init_score = (_field(source, name, constructed) for name in ("label", "weight", "init_score"))
     if label is None:
         raise ValueError("train_set has no labels: give Dataset(..., label=y) with y of 0 and 1")
+    users_start = init_score is not None and not inherited
+    if not starts_from_model:
+        _require_same_start(train_set, engine_kwargs.get("valid_sets"), users_start)
     totals = ClassTotals.of(label, weight)
     totals.require_both_classes()
     resolved = loss.resolve_totals(totals)
-    started = engine_kwargs.get("init_model") is not None or init_score is not None
-    intercept = np.zeros(1) if started else resolved.intercepts(totals)
+    link = Link.bare(resolved)
+    link.to_json()  # so that a parameter that cannot be stored fails before training, not after
+    intercept = np.zeros(1) if starts_from_model or users_start else resolved.intercepts(totals)
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
     settings["objective"] = objective.fixed_on(totals, intercept)
     feval = engine_kwargs.pop("feval", None)
@@ -171,10 +179,8 @@ def train(
     engine_kwargs["keep_training_booster"] = True  # which knows the margins of the training data
     booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     text = booster.model_to_string(num_iteration=-1)
-    link = Link.bare(resolved)
-    if calibrate and init_score is None and not keeps_the_base_rate(resolved):
-        margin = _training_margin(booster) + intercept
-        link = Link.fitted(resolved, totals, margin, weight)
+    if calibrate and not users_start and not keeps_the_base_rate(resolved):
+        link = _calibrated(booster, resolved, totals, weight, intercept)
     return _completed(booster, text, link, float(intercept[0]))
 
 
@@ -226,13 +232,15 @@ def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, 
     return first, np.asarray(second), sample_weight
 
 
-def _checked_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any]) -> dict[str, Any]:
     settings = dict(params)
 
     def take(name: str, default: Any) -> Any:
-        given = [alias for alias in _ALIASES[name] if alias in settings]
-        values = [settings.pop(alias) for alias in given]
-        return values[0] if values else default
+        given = {alias: settings.pop(alias) for alias in _ALIASES[name] if alias in settings}
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(map(repr, given))} are one parameter: give it once")
+        value = next(iter(given.values()), None)
+        return default if value is None else value
 
     objective = take("objective", "binary")
     if objective != "binary":
@@ -243,12 +251,12 @@ def _checked_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
             f"boosting={boosting!r} is not possible with a loss of its own, because LightGBM's random forest takes no "
             "starting margin: use 'gbdt' or 'dart'"
         )
-    if take("linear_tree", False):
+    if _is_on(take("linear_tree", False)) or any(_is_on(of_data_set.get(name)) for name in _ALIASES["linear_tree"]):
         raise ValueError(
             "linear_tree=True is not possible here, because the intercept, kept in the leaves of the first tree, "
             "would be ignored in prediction: leave linear_tree out"
         )
-    if take("is_unbalance", False):
+    if _is_on(take("is_unbalance", False)):
         raise ValueError(
             "is_unbalance=True has no effect on a custom objective: give the loss alpha='balanced' instead"
         )
@@ -258,11 +266,23 @@ def _checked_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
             f"scale_pos_weight={weight!r} has no effect on a custom objective: give the loss alpha instead, a "
             "number or 'balanced'"
         )
+    for fraction in ("pos_bagging_fraction", "neg_bagging_fraction"):
+        share = take(fraction, 1)
+        if float(share) != 1:
+            raise ValueError(
+                f"{fraction}={share!r} has no effect on a custom objective: give the loss alpha instead, a number or "
+                "'balanced'"
+            )
+    if _is_on(settings.get("feature_pre_filter")):
+        raise ValueError(
+            "feature_pre_filter=True makes LightGBM fail in its core under a custom objective when it leaves no "
+            "feature: leave it out"
+        )
     classes = take("num_class", 1)
     if int(classes) != 1:
         raise ValueError(f"num_class={classes!r} is not possible with a loss of two classes: leave it out")
     metric = take("metric", "None")
-    metrics = metric.split(",") if isinstance(metric, str) else list(np.atleast_1d(np.asarray(metric, object)))
+    metrics = metric.split(",") if isinstance(metric, str) else list(metric)
     for one in metrics:
         if str(one).strip().lower() not in _RANKING_METRICS:
             raise ValueError(
@@ -271,6 +291,36 @@ def _checked_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
             )
     settings.update(boosting=boosting, metric=metric)
     return settings
+
+
+def _is_on(value: Any) -> bool:
+    return str(value).lower() in ("true", "1", "+")
+
+
+def _with_labels(train_set: lightgbm.Dataset, settings: dict[str, Any], starts_from_model: bool) -> lightgbm.Dataset:
+    """Return the data set, or one made of the same file, with its labels and weights at hand."""
+    if _is_constructed(train_set):
+        return train_set
+    settings["feature_pre_filter"] = False  # LightGBM fails in its core if it leaves no feature
+    in_file = isinstance(train_set.data, str | Path)
+    if not in_file and train_set.used_indices is None:
+        return train_set
+    params = {**(train_set.params or {}), **settings}
+    if in_file and starts_from_model:  # the raw data must stay at hand for the starting model
+        fields = {name: getattr(train_set, name) for name in ("label", "weight", "init_score")}
+        return lightgbm.Dataset(train_set.data, params=params, **fields).construct()
+    train_set.params = params
+    return train_set.construct()
+
+
+def _require_same_start(train_set: lightgbm.Dataset, valid_sets: Any, users_start: bool) -> None:
+    given = valid_sets or []
+    for number, valid in enumerate(given if isinstance(given, list | tuple) else [given]):
+        if valid is not train_set and (valid.init_score is not None) != users_start:
+            raise ValueError(
+                f"train_set has {'an' if users_start else 'no'} init_score, but valid_sets[{number}] has "
+                f"{'none' if users_start else 'one'}: give it to both or to neither, or the metric is wrong"
+            )
 
 
 def _is_constructed(data: lightgbm.Dataset) -> bool:
@@ -296,18 +346,20 @@ def _require_usable_features(train_set: lightgbm.Dataset) -> None:
         )
 
 
-def _training_margin(booster: lightgbm.Booster) -> Array:
-    """Margins of the training data after the best iteration, as the booster has them; it loses the later trees."""
-    seen: list[Array] = []
+def _calibrated(
+    booster: lightgbm.Booster, loss: Loss, totals: ClassTotals, weight: Array | None, intercept: Array
+) -> Link:
+    """Fit the link to the training margins after the best iteration; the booster loses the later trees."""
+    links: list[Link] = []
 
-    def remember(margin: Array, _: lightgbm.Dataset) -> tuple[str, float, bool]:
-        seen.append(margin.copy())
-        return "margin", 0.0, False
+    def fit(margin: Array, _: lightgbm.Dataset) -> tuple[str, float, bool]:
+        links.append(Link.fitted(loss, totals, margin, weight, offset=intercept))
+        return "fit", 0.0, False
 
-    while booster.best_iteration and booster.current_iteration() > booster.best_iteration:
+    while 0 < booster.best_iteration < booster.current_iteration():
         booster.rollback_one_iter()
-    booster.eval_train(remember)
-    return seen[0]
+    booster.eval_train(fit)
+    return links[0]
 
 
 def _completed(booster: lightgbm.Booster, text: str, link: Link, intercept: float) -> lightgbm.Booster:

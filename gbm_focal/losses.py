@@ -8,10 +8,11 @@ respect to z. ``alpha`` weighs l1, and ``1 - alpha`` weighs l0; with ``alpha=Non
 from __future__ import annotations
 
 import decimal
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -213,7 +214,9 @@ class Loss(BaseEstimator):  # type: ignore[misc]
 
     def to_json(self) -> str:
         """Name and parameters as JSON, for `from_json`."""
-        return json.dumps({"loss": type(self).__name__, "parameters": self.get_params(deep=False)})
+        kind = type(self)
+        description = {"loss": kind.__name__, "module": kind.__module__, "parameters": self.get_params(deep=False)}
+        return json.dumps(description, default=lambda number: number.tolist())  # NumPy's numbers and arrays
 
     @staticmethod
     def from_json(text: str) -> Loss:
@@ -227,11 +230,15 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             name, parameters = description["loss"], dict(description["parameters"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"not the JSON description of a loss: {text!r}") from error
-        known = next((loss for loss in _subclasses(Loss) if loss.__name__ == name), None)
-        if known is None:
+        # A class of this module is built in; a user's class may move between modules, and the last definition counts.
+        built_in = description.get("module", __name__) == __name__
+        named = [loss for loss in _subclasses(Loss) if loss.__name__ == name]
+        candidates = [loss for loss in named if (loss.__module__ == __name__) == built_in]
+        if not candidates:
             raise ValueError(
                 f"no loss named {name!r} is defined here; if it is your own, import the module that defines it first"
             )
+        known = candidates[-1]
         unknown = set(parameters) - set(known().get_params())
         if unknown:
             raise ValueError(f"{name} has no parameter {sorted(unknown)[0]!r}; this version knows {known()!r}")
@@ -343,8 +350,10 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 positive, negative = -np.expm1(positive * log_beta), -np.expm1(negative * log_beta)
             ratio = totals.in_shape_of_labels(negative / (positive + negative))
             alpha = ratio if isinstance(ratio, float) else tuple(float(a) for a in ratio)
-        resolved: _Self = clone(self).set_params(alpha=alpha)
-        resolved._class_weights(totals.positive.size)
+        resolved: _Self = clone(self)
+        if isinstance(self.alpha, str):
+            resolved.set_params(alpha=alpha)
+        resolved._class_weights(totals.positive.size)  # raises if alpha is out of range, or not one per column
         return resolved
 
     def intercepts(self, totals: ClassTotals) -> Array:
@@ -362,7 +371,14 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         rates = totals.base_rates()
         at = self.intercepts(totals)[np.newaxis]
         hessian: Array = self.gradient_hessian(np.ones_like(at), at)[1][0]
-        factors: Array = rates * (1 - rates) / hessian
+        # An intercept at the very edge of ASL's dead zone has no curvature; what counts is the one just above.
+        above: Array = self.gradient_hessian(np.ones_like(at), at + 1e-6)[1][0]
+        factors: Array = rates * (1 - rates) / np.where(hessian > 0, hessian, np.maximum(above, np.finfo(float).tiny))
+        if not np.all((factors > 1e-30) & (factors < 1e30)):
+            raise ValueError(
+                f"{self!r} has the Hessian {hessian.tolist()} at its intercept {at[0].tolist()}, which cannot be "
+                "scaled to that of the logistic loss: choose milder parameters of the loss, or normalize=False"
+            )
         return factors
 
     def _margin_of(self, probability: float, column: int, columns: int) -> float:
@@ -371,7 +387,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         def excess(z: float) -> float:
             return float(self.posterior(np.full((1, columns), z))[0, column]) / probability - 1
 
-        low = high = float(logit(probability))
+        low = high = float(np.clip(logit(probability), -_LARGEST_MARGIN, _LARGEST_MARGIN))
         step = 1.0
         while excess(low) > 0 and low > -_LARGEST_MARGIN:
             low, step = low - step, 2 * step
@@ -380,8 +396,9 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             high, step = high + step, 2 * step
         if excess(low) > 0 or excess(high) < 0:
             raise ValueError(
-                f"{self!r} has no finite margin whose posterior is the base rate {probability!r}; swap the labels so "
-                "that 1 is the rare one"
+                f"{self!r} has no finite margin whose posterior is the base rate {probability!r}: within margins of "
+                f"{_LARGEST_MARGIN:g} it reaches from {probability * (1 + excess(-_LARGEST_MARGIN)):.3g} to "
+                f"{probability * (1 + excess(_LARGEST_MARGIN)):.3g}; choose milder parameters of the loss"
             )
         return float(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)) if low < high else low
 
@@ -403,7 +420,7 @@ class KernelLoss(Loss):
 
     def _fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
         if not kernels.value(self._in_kernel(z, offset=offset), y, z, weight, out):
-            check_rows(y, z, weight)
+            _raise_for_rows(y, z, weight)
 
     def _fill_derivatives(
         self,
@@ -420,11 +437,11 @@ class KernelLoss(Loss):
     ) -> None:
         losses = self._in_kernel(z, scale, offset)
         if not kernels.gradient_hessian(losses, y, z, weight, gradient, hessian, exact=exact, max_step=max_step):
-            check_rows(y, z, weight)
+            _raise_for_rows(y, z, weight)
 
     def _fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
         if not kernels.posterior(self._in_kernel(z, offset=offset), z, out):
-            check_rows(None, z, None)
+            _raise_for_rows(None, z, None)
 
 
 class FocalLoss(KernelLoss):
@@ -575,6 +592,15 @@ def _checked(
     return y, z, weights(sample_weight, z.shape[0])
 
 
+def _raise_for_rows(y: Array | None, z: Array, weight: Array | None) -> NoReturn:
+    """Explain why the kernel refused these rows."""
+    check_rows(y, z, weight)
+    raise ValueError(
+        "a label, margin or sample weight is beyond the range of float32, in which this is computed: the largest "
+        f"margin is {np.max(np.abs(z))!r}" + ("" if weight is None else f", the largest weight {np.max(weight)!r}")
+    )
+
+
 def _beside(weight: Array | None, z: Array) -> Array | float:
     """Sample weights in a shape that multiplies an array like z."""
     if weight is None:
@@ -587,7 +613,7 @@ def check_hessian(hessian: str, max_step: float | None) -> None:
     if hessian not in ("fisher", "exact"):
         raise ValueError(f"hessian={hessian!r} is not known: give 'fisher' or 'exact'")
     if max_step is not None:
-        real("max_step", max_step, "(0, inf]")
+        real("max_step", max_step, "[1e-6, inf]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -642,6 +668,7 @@ class ClassTotals:
         return per_column if self.two_dimensional else float(per_column[0])
 
 
+@functools.lru_cache(maxsize=128)
 def _logit_in_two_parts(probability: float) -> tuple[float, float]:
     with decimal.localcontext() as context:
         context.prec = 60

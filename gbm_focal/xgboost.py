@@ -26,7 +26,7 @@ __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
 _ATTRIBUTE = "gbm_focal"
 # Metrics of the order of the margins: right whatever the link is.
-_RANKING_METRICS = ("auc", "aucpr", "map", "ndcg", "pre")
+_RANKING_METRICS = ("auc", "aucpr", "map", "ndcg", "pre")  # with an end such as "@5"
 
 
 class Objective(BaseObjective):
@@ -59,6 +59,8 @@ class Objective(BaseObjective):
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         """Gradient and Hessian of (margin, DMatrix), or of (y_true, margin) as scikit-learn orders them."""
+        if self._labels is not None:
+            return self.derivatives(self._labels, first, second.get_weight())
         return self.derivatives(*_in_order(first, second, sample_weight))
 
 
@@ -132,16 +134,26 @@ def train(
     y = dtrain.get_label()
     if y.size == 0:
         raise ValueError("dtrain has no labels: give DMatrix(..., label=y) with y of 0 and 1")
-    totals = ClassTotals.of(y.reshape(dtrain.num_row(), -1) if y.size > dtrain.num_row() else y, _weights(dtrain))
+    if y.size > dtrain.num_row():
+        y = y.reshape(dtrain.num_row(), -1)
+    totals = ClassTotals.of(y, weights_of_engine(dtrain.get_weight()))
     totals.require_both_classes()
-    objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
-    objective.fixed_on(totals, np.zeros(1))
     resolved = loss.resolve_totals(totals)
-    if engine_kwargs.get("xgb_model") is None and "base_score" not in settings:
+    link = Link.bare(resolved)
+    link.to_json()  # so that a parameter that cannot be stored fails before training, not after
+    start = engine_kwargs.get("xgb_model")
+    if start is not None:
+        # Left in place, the best iteration of the earlier training would hide the new trees.
+        start = start.copy() if isinstance(start, xgboost.Booster) else xgboost.Booster(model_file=start)
+        start.set_attr(best_iteration=None, best_score=None)
+        engine_kwargs["xgb_model"] = start
+    elif "base_score" not in settings:
         settings["base_score"] = _base_score(resolved, totals)
+    objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
+    objective.fixed_on(totals, np.zeros(1), labels=y.astype(np.uint8))
+    del y
     engine_kwargs.setdefault("custom_metric", Metric(resolved))
     booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
-    link = Link.bare(resolved)
     if calibrate and not keeps_the_base_rate(resolved):
         margin = booster.predict(dtrain, output_margin=True, iteration_range=_best_iterations(booster))
         link = Link.fitted(resolved, totals, margin, dtrain.get_weight())
@@ -197,25 +209,26 @@ def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, 
     return first, np.asarray(second), sample_weight
 
 
-def _weights(data: xgboost.DMatrix) -> Array | None:
-    return weights_of_engine(data.get_weight())
-
-
 def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> dict[str, Any]:
     pairs = list(params.items()) if isinstance(params, Mapping) else list(params)
-    metrics = [metric for name, value in pairs if name == "eval_metric" for metric in np.atleast_1d(value).tolist()]
+    given = [value for name, value in pairs if name == "eval_metric" and value is not None]
+    metrics = [metric for value in given for metric in ([value] if isinstance(value, str) else value)]
     settings = {name: value for name, value in pairs if name != "eval_metric"}
     if settings.get("objective", "binary:logistic") != "binary:logistic":
         raise ValueError(
             f"objective={settings['objective']!r} contradicts loss=: leave it out, the loss is the objective"
         )
-    if float(settings.get("scale_pos_weight", 1)) != 1:
+    if float(settings.get("scale_pos_weight") or 1) != 1:
         raise ValueError(
             f"scale_pos_weight={settings['scale_pos_weight']!r} has no effect on a custom objective: give the loss "
             "alpha instead, a number or 'balanced'"
         )
+    if int(settings.get("num_class") or 0) > 1:
+        raise ValueError(
+            f"num_class={settings['num_class']!r} is not possible with a loss of two classes: leave it out"
+        )
     for metric in metrics:
-        if not str(metric).startswith(_RANKING_METRICS):
+        if str(metric).partition("@")[0] not in _RANKING_METRICS:
             raise ValueError(
                 f"eval_metric={metric!r} would take sigmoid(margin) for a probability, which it is not under this "
                 f"loss: leave it out for the loss itself, or use one of {', '.join(_RANKING_METRICS)}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from problems import rare_positives, run_in_new_process
 from scipy.special import expit, logit
-from sklearn.metrics import log_loss
+from sklearn.metrics import average_precision_score, log_loss
 from test_losses import NumpyFocalLoss
 
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, PowerCrossEntropy
@@ -248,6 +248,52 @@ def test_continued_training_equals_training_at_once(tmp_path, loss):
         np.testing.assert_allclose(*(engine.predict_proba(b, X) for b in (finished, whole)), atol=1e-6)
 
 
+def test_continuing_again_and_again_on_one_data_set():
+    X, y, _, _ = rare_positives()
+    train_set = data(free_raw_data=False)
+    booster = None
+    for rounds in (5, 10, 15):
+        booster = engine.train(PARAMS, train_set, 5, loss=FocalLoss(), init_model=booster)
+        assert booster.num_trees() == rounds
+        np.testing.assert_allclose(engine.predict_proba(booster, X)[:, 1].mean(), y.mean(), rtol=1e-5)
+    with pytest.raises(ValueError, match="make a new Dataset"):
+        engine.train(PARAMS, train_set, 5, loss=FocalLoss())
+
+
+@pytest.mark.parametrize("loss", [AsymmetricLoss(0, 0, 0.05), AsymmetricLoss(1, 0, 0.2)], ids=repr)
+def test_asymmetric_cross_entropy_starts_at_its_edge_and_learns(loss):
+    X, y, _, _ = rare_positives(20_000, base=-7)
+    booster = engine.train(PARAMS, lgb.Dataset(X, y), 20, loss=loss)
+    assert average_precision_score(y, engine.predict_proba(booster, X)[:, 1]) > 5 * y.mean()
+
+
+def test_init_score_on_one_side_only():
+    X, y, _, _ = rare_positives()
+    start = np.full(y.size, -3.0)
+    for train_start, valid_start in ((start, None), (None, start)):
+        train_set = lgb.Dataset(X, y, init_score=train_start)
+        valid = lgb.Dataset(X, y, init_score=valid_start, reference=train_set)
+        with pytest.raises(ValueError, match="init_score"):
+            engine.train(PARAMS, train_set, 2, loss=FocalLoss(), valid_sets=[valid])
+
+
+def test_weights_of_a_subset_and_beside_a_file(tmp_path):
+    X, y, w, _ = rare_positives()
+    expected = FocalLoss().intercept(y[:2000], w[:2000])
+    frozen = {**PARAMS, "min_gain_to_split": 1e9, "learning_rate": 1e-9}
+    whole = lgb.Dataset(X, y, weight=w)
+    subset = whole.subset(list(range(2000)))
+    subset.label = y[:2000]
+    with pytest.warns(UserWarning, match="Overriding the parameters"):
+        booster = engine.train(frozen, subset, 1, loss=FocalLoss())
+    np.testing.assert_allclose(booster.predict(X[:1], raw_score=True), expected, atol=1e-6)
+    np.savetxt(tmp_path / "data.csv", np.column_stack([y, X])[:2000], delimiter=",")
+    np.savetxt(tmp_path / "data.csv.weight", w[:2000])
+    in_file = lgb.Dataset(tmp_path / "data.csv", label=y[:2000])
+    booster = engine.train({**frozen, "label_column": 0}, in_file, 1, loss=FocalLoss())
+    np.testing.assert_allclose(booster.predict(X[:1], raw_score=True), expected, atol=1e-6)
+
+
 def test_data_set_in_a_file_and_subset(tmp_path):
     X, y, _, _ = rare_positives()
     np.savetxt(tmp_path / "data.csv", np.column_stack([y, X]), delimiter=",")
@@ -338,6 +384,10 @@ def test_calibration_on_simulated_data():
         ({"boosting": "rf"}, "boosting='rf'"),
         ({"boosting_type": "random_forest"}, "boosting='random_forest'"),
         ({"linear_tree": True}, "linear_tree=True"),
+        ({"neg_bagging_fraction": 0.1}, "neg_bagging_fraction=0.1 .*alpha"),
+        ({"pos_subsample": 0.5}, "pos_bagging_fraction=0.5"),
+        ({"feature_pre_filter": True}, "feature_pre_filter=True"),
+        ({"metric": "auc", "metrics": "binary_logloss"}, "one parameter"),
         ({"num_class": 3}, "num_class=3"),
     ],
 )
@@ -356,6 +406,8 @@ def test_bad_data_and_bad_losses():
         engine.train(PARAMS, lgb.Dataset(X, np.full(100, 3)), 1, loss=FocalLoss())
     with pytest.raises(ValueError, match=r"sample_weight\[0\] is -1"):
         engine.train(PARAMS, lgb.Dataset(X, y, weight=np.full(100, -1.0)), 1, loss=FocalLoss())
+    with pytest.raises(ValueError, match="linear_tree=True"):
+        engine.train(PARAMS, lgb.Dataset(X, y, params={"linear_tree": True}), 1, loss=FocalLoss())
     with pytest.raises(ValueError, match="init_model"):
         engine.train(PARAMS, lgb.Dataset(X, y), 1, loss=FocalLoss(), keep_training_booster=True)
     with pytest.raises(TypeError, match="FocalLoss is a class"):

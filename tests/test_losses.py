@@ -12,6 +12,8 @@ from scipy.special import expit, logit
 from sklearn.base import clone
 
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss, PowerCrossEntropy
+from gbm_focal.boosting import Link, _shifted
+from gbm_focal.losses import ClassTotals
 
 RNG = np.random.default_rng(0)
 
@@ -423,6 +425,59 @@ def test_own_loss_that_is_wrong_is_told_so():
         Loss().value([0], [1.0])
 
 
+def test_own_loss_without_alpha():
+    class Square(Loss):
+        def partial_values(self, margin):
+            return (margin - 1) ** 2, (margin + 1) ** 2
+
+        def partial_gradients(self, margin):
+            return 2 * (margin - 1), 2 * (margin + 1)
+
+        def partial_hessians(self, margin):
+            return np.full_like(margin, 2), np.full_like(margin, 2)
+
+    np.testing.assert_allclose(Square().intercept([0, 0, 0, 1]), -0.5)
+
+
+def test_json_finds_the_latest_definition_and_tells_built_in_from_own():
+    def define(factor):
+        class FocalLoss(NumpyFocalLoss):
+            version = factor
+
+        return FocalLoss
+
+    kept = [define(1), define(2)]  # as when a notebook's cell runs twice
+    assert Loss.from_json(kept[0]().to_json()).version == 2
+    assert type(Loss.from_json(FocalLoss().to_json())) is FocalLoss
+
+
+def test_numpy_parameters_survive_json():
+    loss = Loss.from_json(FocalLoss(np.int64(3), alpha=np.array([0.25, 0.5])).to_json())
+    assert loss.get_params() == {"gamma": 3, "alpha": (0.25, 0.5), "beta": 0.9999}
+
+
+def test_link_stays_inside_the_unit_interval():
+    posterior = np.array([0, 1e-30, 0.5, 1 - 2**-24, 1], np.float32)
+    for shift in np.linspace(-5, 5, 201):
+        shifted = _shifted(posterior, shift)
+        assert shifted[0] == 0
+        assert shifted[-1] == 1
+        assert np.all(np.diff(shifted) >= 0)
+    np.testing.assert_allclose(_shifted(np.array([0.2]), 1.5), expit(logit(0.2) + 1.5), rtol=1e-14)
+
+
+def test_link_that_cannot_reach_the_base_rate_warns():
+    margin = np.repeat([-200.0, 200.0], [980, 20]).astype(np.float32)
+    totals = ClassTotals.of(np.repeat([0, 1], [990, 10]))
+    with pytest.warns(RuntimeWarning, match="bare posterior"):
+        assert Link.fitted(FocalLoss(), totals, margin, None).shift == (0.0,)
+
+
+def test_loss_too_flat_to_normalize():
+    with pytest.raises(ValueError, match="normalize=False"):
+        FocalLoss(500).normalizers(ClassTotals.of([1] + [0] * 99))
+
+
 # ---- bad input: the error holds the offending value ----
 
 
@@ -457,6 +512,11 @@ def test_bad_arrays(loss, y, z, w, error, message):
         loss.value(y, z, w)
     with pytest.raises(error, match=message):
         loss.gradient_hessian(y, z, w)
+
+
+def test_finite_in_float64_but_not_in_float32():
+    with pytest.raises(ValueError, match="beyond the range of float32"):
+        FocalLoss().value([0, 1], np.zeros(2, np.float32), [1e39, 1.0])
 
 
 def test_bad_row_in_any_block_is_found(loss):

@@ -74,7 +74,7 @@ def test_own_predict_gives_the_sigmoid_and_pickle_keeps_all():
     again = pickle.loads(pickle.dumps(booster))
     np.testing.assert_array_equal(engine.predict_proba(again, matrix), engine.predict_proba(booster, matrix))
     stored = json.loads(again.attr("gbm_focal"))
-    assert stored.keys() == {"loss", "parameters", "log_odds_shift"}
+    assert stored.keys() == {"loss", "module", "parameters", "log_odds_shift"}
     assert stored["parameters"] == {"alpha": None, "beta": 0.9999, "gamma": 2}
 
 
@@ -246,6 +246,36 @@ def test_continued_training_equals_training_at_once(weighted):
         np.testing.assert_allclose(margin(finished, matrix), margin(whole, matrix), atol=1e-4)
 
 
+def test_continuing_an_early_stopped_booster_uses_the_new_trees():
+    train, valid = data(), data(seed=1)
+    arguments = {"evals": [(valid, "valid")], "early_stopping_rounds": 3, "verbose_eval": False}
+    stopped = engine.train(PARAMS, train, 200, loss=FocalLoss(), **arguments)
+    continued = engine.train({**PARAMS, "eta": 0.05}, train, 10, loss=FocalLoss(), xgb_model=stopped)
+    link = Link.from_json(continued.attr("gbm_focal"))
+    np.testing.assert_array_equal(engine.predict_proba(continued, valid), link.probabilities(margin(continued, valid)))
+    assert stopped.best_iteration is not None
+    assert not np.array_equal(engine.predict_proba(continued, valid), engine.predict_proba(stopped, valid))
+    np.testing.assert_allclose(engine.predict_proba(continued, train)[:, 1].mean(), train.get_label().mean(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [AsymmetricLoss(0, 0, 0.05), AsymmetricLoss(1, 0, 0.2)], ids=repr)
+def test_asymmetric_cross_entropy_starts_at_its_edge_and_learns(loss):
+    X, y, _, _ = rare_positives(20_000, base=-7)
+    booster = engine.train(PARAMS, xgb.DMatrix(X, y), 20, loss=loss)
+    assert average_precision_score(y, engine.predict_proba(booster, X)[:, 1]) > 5 * y.mean()
+
+
+def test_parameters_of_numpys_types():
+    matrix = data()
+    for loss in (FocalLoss(np.int64(2), alpha=np.float32(0.5)), AsymmetricLoss(np.float32(1), np.int32(3))):
+        booster = engine.train(PARAMS, matrix, 2, loss=loss)
+        assert engine.predict_proba(booster, matrix).shape == (4000, 2)
+    labels = np.column_stack([matrix.get_label()] * 2)
+    loss = FocalLoss(alpha=np.array([0.2, 0.8]))
+    booster = engine.train(PARAMS, xgb.DMatrix(rare_positives()[0], labels), 2, loss=loss)
+    assert engine.predict_proba(booster, matrix).shape == (4000, 2)
+
+
 def test_dart():
     matrix = data()
     params = {**PARAMS, "booster": "dart", "rate_drop": 0.3}
@@ -360,7 +390,9 @@ def test_calibration_on_simulated_data():
     [
         ({"scale_pos_weight": 20}, "scale_pos_weight=20 .*alpha"),
         ({"objective": "reg:squarederror"}, "objective='reg:squarederror'"),
+        ({"num_class": 3}, "num_class=3"),
         ({"eval_metric": "logloss"}, "eval_metric='logloss'"),
+        ({"eval_metric": "mape"}, "eval_metric='mape'"),
         ({"eval_metric": ["auc", "error@0.3"]}, "eval_metric='error@0.3'"),
     ],
 )

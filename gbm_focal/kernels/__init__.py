@@ -69,6 +69,6 @@ def _readable(array: Any) -> Any:
     if array is None:
         return None
     whole = all(stride % array.itemsize == 0 for stride in array.strides)
-    if array.dtype in _READABLE and array.dtype.isnative and whole:
+    if array.dtype in _READABLE and array.dtype.isnative and array.flags.aligned and whole:
         return array
     return np.ascontiguousarray(array, dtype=np.float64)
