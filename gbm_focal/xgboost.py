@@ -139,8 +139,7 @@ def train(
     totals = ClassTotals.of(y, weights_of_engine(dtrain.get_weight()))
     totals.require_both_classes()
     resolved = loss.resolve_totals(totals)
-    link = Link.bare(resolved)
-    link.to_json()  # so that a parameter that cannot be stored fails before training, not after
+    Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     start = engine_kwargs.get("xgb_model")
     if start is not None:
         # Left in place, the best iteration of the earlier training would hide the new trees.
@@ -153,10 +152,11 @@ def train(
     objective.fixed_on(totals, np.zeros(1), labels=y.astype(np.uint8))
     del y
     engine_kwargs.setdefault("custom_metric", Metric(resolved))
-    booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
+    calibration = _Calibration(resolved, totals, dtrain)
     if calibrate and not keeps_the_base_rate(resolved):
-        margin = booster.predict(dtrain, output_margin=True, iteration_range=_best_iterations(booster))
-        link = Link.fitted(resolved, totals, margin, dtrain.get_weight())
+        engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
+    booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
+    link = calibration.link
     booster.set_attr(**{_ATTRIBUTE: link.to_json()})
     return booster
 
@@ -194,6 +194,20 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     else:
         margin = booster.inplace_predict(data, predict_type="margin", **predict_kwargs)
     return link.probabilities(margin)
+
+
+class _Calibration(xgboost.callback.TrainingCallback):
+    """Fits the link when training ends, while XGBoost still has the margins of the training data at hand."""
+
+    def __init__(self, loss: Loss, totals: ClassTotals, dtrain: xgboost.DMatrix) -> None:
+        self.link = Link.bare(loss)
+        self._totals = totals
+        self._dtrain = dtrain
+
+    def after_training(self, model: xgboost.Booster) -> xgboost.Booster:
+        margin = model.predict(self._dtrain, output_margin=True, iteration_range=_best_iterations(model))
+        self.link = Link.fitted(self.link.loss, self._totals, margin, self._dtrain.get_weight())
+        return model
 
 
 def _best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
