@@ -260,17 +260,11 @@ def _checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any
         raise ValueError(
             "is_unbalance=True has no effect on a custom objective: give the loss alpha='balanced' instead"
         )
-    weight = take("scale_pos_weight", 1)
-    if float(weight) != 1:
-        raise ValueError(
-            f"scale_pos_weight={weight!r} has no effect on a custom objective: give the loss alpha instead, a "
-            "number or 'balanced'"
-        )
-    for fraction in ("pos_bagging_fraction", "neg_bagging_fraction"):
-        share = take(fraction, 1)
-        if float(share) != 1:
+    for name in ("scale_pos_weight", "pos_bagging_fraction", "neg_bagging_fraction"):
+        value = take(name, 1)
+        if float(value) != 1:
             raise ValueError(
-                f"{fraction}={share!r} has no effect on a custom objective: give the loss alpha instead, a number or "
+                f"{name}={value!r} has no effect on a custom objective: give the loss alpha instead, a number or "
                 "'balanced'"
             )
     if _is_on(settings.get("feature_pre_filter")):

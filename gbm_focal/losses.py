@@ -338,6 +338,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
     def resolve_totals(self: _Self, totals: ClassTotals) -> _Self:
         """Do as `resolve` does, from the class totals of the whole training set."""
         alpha = self.alpha
+        resolved: _Self = clone(self)
         if isinstance(alpha, str):
             if alpha not in ("balanced", "effective"):
                 raise ValueError(
@@ -349,10 +350,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 log_beta = np.log(real("beta", self.beta, "(0, 1)"))
                 positive, negative = -np.expm1(positive * log_beta), -np.expm1(negative * log_beta)
             ratio = totals.in_shape_of_labels(negative / (positive + negative))
-            alpha = ratio if isinstance(ratio, float) else tuple(float(a) for a in ratio)
-        resolved: _Self = clone(self)
-        if isinstance(self.alpha, str):
-            resolved.set_params(alpha=alpha)
+            resolved.set_params(alpha=ratio if isinstance(ratio, float) else tuple(float(a) for a in ratio))
         resolved._class_weights(totals.positive.size)  # raises if alpha is out of range, or not one per column
         return resolved
 

@@ -156,8 +156,7 @@ def train(
     if calibrate and not keeps_the_base_rate(resolved):
         engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
     booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
-    link = calibration.link
-    booster.set_attr(**{_ATTRIBUTE: link.to_json()})
+    booster.set_attr(**{_ATTRIBUTE: calibration.link.to_json()})
     return booster
 
 
