@@ -146,7 +146,7 @@ def memory_of(engine: str, rows: int, processes: int) -> str:
     return (
         f"Peak memory of training, {engine}, {rows:,} rows: native {native / 2**20:.1f} MiB, focal "
         f"{focal / 2**20:.1f} MiB above the data, {extra:+.1f} bytes a row (target {MEMORY_TARGET}: "
-        f"{'met' if extra <= MEMORY_TARGET else 'missed'}); gamma 0 {(gamma_0 - native) / rows:+.1f}."
+        f"{'met' if round(extra, 1) <= MEMORY_TARGET else 'missed'}); gamma 0 {(gamma_0 - native) / rows:+.1f}."
     )
 
 

@@ -53,7 +53,7 @@ FEWEST_POSITIVES = 10  # with fewer, the test part would hold a single one or no
 MOST_ROUNDS = 1000
 PATIENCE = 50  # rounds without improvement on the validation part before training stops
 LEARNING_RATE = 0.1
-DEPTH = 5  # of XGBoost's trees; LightGBM grows by leaves and gets as many, 2**DEPTH
+DEPTH = 3  # of XGBoost's trees; LightGBM grows by leaves and gets as many, 2**DEPTH
 THREADS = 1  # rounds as short as these gain little from more, and lose much where other programs are running
 ALERT_RATE = 0.01  # share of all rows that the fraud department has time to look at
 

@@ -132,7 +132,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """
         y, z, weight = _checked(y_true, margin, sample_weight)
         out = np.empty(z.shape, z.dtype)
-        self._fill_value(y, z, weight, out)
+        self.fill_value(y, z, weight, out)
         return out
 
     def gradient_hessian(
@@ -171,7 +171,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         y, z, weight = _checked(y_true, margin, sample_weight)
         check_hessian(hessian, max_step)
         gradient, second = np.empty(z.shape, z.dtype), np.empty(z.shape, z.dtype)
-        self._fill_derivatives(y, z, weight, gradient, second, exact=hessian == "exact", max_step=max_step)
+        self.fill_derivatives(y, z, weight, gradient, second, exact=hessian == "exact", max_step=max_step)
         return gradient, second
 
     def posterior(self, margin: ArrayLike) -> Array:
@@ -192,7 +192,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """
         z = margins(margin)
         out = np.empty(z.shape, z.dtype)
-        self._fill_posterior(z, out)
+        self.fill_posterior(z, out)
         return out
 
     def intercept(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
@@ -248,13 +248,14 @@ class Loss(BaseEstimator):  # type: ignore[misc]
     # y, z and weight have valid types and shapes; the rows are still to be checked. `scale` multiplies the
     # loss and `offset` is added to the margins, each a number or one per column.
 
-    def _fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
+    def fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        """Write `value` to an array."""
         check_rows(y, z, weight)
         w1, w0 = self._class_weights(columns_of(z))
         l1, l0 = self._of_formulas("partial_values", z + np.asarray(offset, z.dtype))
         out[...] = np.where(y == 1, w1 * l1, w0 * l0) * _beside(weight, z)
 
-    def _fill_derivatives(
+    def fill_derivatives(
         self,
         y: Array,
         z: Array,
@@ -267,6 +268,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         scale: ArrayLike = 1.0,
         offset: ArrayLike = 0.0,
     ) -> None:
+        """Write `gradient_hessian` to two arrays."""
         check_rows(y, z, weight)
         w1, w0 = (np.asarray(scale) * w for w in self._class_weights(columns_of(z)))
         at = z + np.asarray(offset, z.dtype)
@@ -286,7 +288,8 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             second = np.maximum(second, np.abs(first) / max_step + np.finfo(hessian.dtype).tiny)
         gradient[...], hessian[...] = first, second
 
-    def _fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+    def fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        """Write `posterior` to an array."""
         check_rows(None, z, None)
         w1, w0 = self._class_weights(columns_of(z))
         g1, g0 = self._of_formulas("partial_gradients", z + np.asarray(offset, z.dtype))
@@ -416,11 +419,12 @@ class KernelLoss(Loss):
             family, parameters, list(positive * scale), list(negative * scale), [float(o) for o in offsets]
         )
 
-    def _fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
+    def fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        """Write `value` to an array."""
         if not kernels.value(self._in_kernel(z, offset=offset), y, z, weight, out):
             _raise_for_rows(y, z, weight)
 
-    def _fill_derivatives(
+    def fill_derivatives(
         self,
         y: Array,
         z: Array,
@@ -433,11 +437,13 @@ class KernelLoss(Loss):
         scale: ArrayLike = 1.0,
         offset: ArrayLike = 0.0,
     ) -> None:
+        """Write `gradient_hessian` to two arrays."""
         losses = self._in_kernel(z, scale, offset)
         if not kernels.gradient_hessian(losses, y, z, weight, gradient, hessian, exact=exact, max_step=max_step):
             _raise_for_rows(y, z, weight)
 
-    def _fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+    def fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+        """Write `posterior` to an array."""
         if not kernels.posterior(self._in_kernel(z, offset=offset), z, out):
             _raise_for_rows(None, z, None)
 
@@ -574,7 +580,7 @@ class PowerCrossEntropy(KernelLoss):
         return "power", [real("power", self.power, "[0.001, 1000]")]
 
 
-_SMALLEST_CLIP = 1e-30
+_SMALLEST_CLIP = 1e-9
 
 
 def _gamma(name: str, value: Any) -> float:

@@ -59,9 +59,9 @@ class Objective(BaseObjective):
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         """Gradient and Hessian of (margin, DMatrix), or of (y_true, margin) as scikit-learn orders them."""
-        if self._labels is not None:
-            return self.derivatives(self._labels, first, second.get_weight())
-        return self.derivatives(*_in_order(first, second, sample_weight))
+        # `train` alone may overwrite: there both arrays are copies that XGBoost has made for this call.
+        overwrite = self._fixed is not None
+        return self.derivatives(*_in_order(first, second, sample_weight), overwrite=overwrite)
 
 
 class Metric(BaseMetric):
@@ -149,7 +149,7 @@ def train(
     elif "base_score" not in settings:
         settings["base_score"] = _base_score(resolved, totals)
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
-    objective.fixed_on(totals, np.zeros(1), labels=y.astype(np.uint8))
+    objective.fixed_on(totals, np.zeros(1))
     del y
     engine_kwargs.setdefault("custom_metric", Metric(resolved))
     calibration = _Calibration(resolved, totals, dtrain)

@@ -226,9 +226,9 @@ def test_init_score_of_the_user():
     gradients = []
 
     class Recording(FocalLoss):
-        def _fill_derivatives(self, y, z, *args, **kwargs):
+        def fill_derivatives(self, y, z, *args, **kwargs):
             gradients.append(z + kwargs.get("offset", 0))
-            super()._fill_derivatives(y, z, *args, **kwargs)
+            super().fill_derivatives(y, z, *args, **kwargs)
 
     engine.train(PARAMS, lgb.Dataset(X, y, init_score=start), 1, loss=Recording(2.0))
     np.testing.assert_allclose(gradients[-1], start, atol=1e-12)

@@ -222,7 +222,7 @@ def test_posterior_in_the_dead_zone_has_a_finite_logit():
     st.one_of(st.none(), st.floats(0.001, 0.999)),
 )
 def test_fisher_hessian_is_never_negative(z, y, gamma_pos, gamma_neg, clip, alpha):
-    if 0 < clip < 1e-30:
+    if 0 < clip < 1e-9:
         clip = 0
     losses = (FocalLoss(gamma_pos, alpha), AsymmetricLoss(gamma_pos, gamma_neg, clip, alpha))
     for loss in (*losses, PowerCrossEntropy(gamma_pos + 0.01, alpha)):

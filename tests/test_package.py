@@ -25,7 +25,7 @@ template <class Loss, class Real>
 GBM_FOCAL_FUNCTION Real everything(Real z) {
     const double parameters[] = {1, 4, 0.05, -2.9, 0};
     const Loss loss(parameters, 1, 1);
-    const auto parts = loss.parts(z);
+    const auto parts = parts_of(loss, z);
     const HessianBound<Real> bound{Real(0.5), Format<Real>::SMALLEST};
     const auto fisher = row_derivatives<false>(loss, bound, Real(1), z, parts, Real(1));
     const auto exact = row_derivatives<true>(loss, bound, Real(0), z, parts, Real(1));

@@ -63,21 +63,30 @@ template <class Loss, class Real>
 using PartsOfBlock = Real[Loss::PARTS][BLOCK];
 
 template <class Loss, class Real>
-FOR_EACH_PROCESSOR void block_parts(const Loss& loss, const Real* __restrict z, PartsOfBlock<Loss, Real>& to,
-                                    std::int64_t n) {
-    const Loss local = loss;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const auto parts = local.parts(z[i]);
-        for (int k = 0; k < Loss::PARTS; ++k) to[k][i] = parts.part[k];
-    }
-}
-
-template <class Loss, class Real>
 GBM_FOCAL_FUNCTION gbm_focal::Parts<Real, Loss::PARTS> parts_of_row(const PartsOfBlock<Loss, Real>& from,
                                                                     std::int64_t i) {
     gbm_focal::Parts<Real, Loss::PARTS> parts;
     for (int k = 0; k < Loss::PARTS; ++k) parts.part[k] = from[k][i];
     return parts;
+}
+
+template <int STAGE, class Loss, class Real>
+FOR_EACH_PROCESSOR void block_stage(const Loss& loss, const Real* __restrict z, PartsOfBlock<Loss, Real>& parts,
+                                    std::int64_t n) {
+    const Loss local = loss;
+    for (std::int64_t i = 0; i < n; ++i) {
+        auto row = parts_of_row<Loss>(parts, i);
+        local.template stage<STAGE>(z[i], row);
+        for (int k = 0; k < Loss::PARTS; ++k) parts[k][i] = row.part[k];
+    }
+}
+
+template <int STAGE = 0, class Loss, class Real>
+void block_parts(const Loss& loss, const Real* z, PartsOfBlock<Loss, Real>& parts, std::int64_t n) {
+    if constexpr (STAGE < Loss::STAGES) {
+        block_stage<STAGE>(loss, z, parts, n);
+        block_parts<STAGE + 1>(loss, z, parts, n);
+    }
 }
 
 template <class Loss, class Real>
@@ -122,11 +131,12 @@ void convert(const void* data, std::int64_t start, std::int64_t stride, double o
     for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<Real>(static_cast<double>(from[i * stride]) + offset);
 }
 
-// Column j of an (n,) or (n, L) input; a 1-D input serves every column.
+// Column j of an (n,) or (n, L) input; a 1-D input serves every column. An array that the results overwrite is
+// read through the buffer, so that the loops see no aliases.
 template <class Real>
 class Reader {
    public:
-    Reader(const Input& array, std::int64_t column, double offset = 0)
+    Reader(const Input& array, std::int64_t column, double offset = 0, const void* overwritten = nullptr)
         : data_(array.data()), stride_(array.stride(0)), offset_(offset) {
         if (array.ndim() == 2) start_ = column * array.stride(1);
         const auto type = array.dtype();
@@ -136,7 +146,8 @@ class Reader {
         else if (type == nb::dtype<std::int64_t>()) convert_ = convert<std::int64_t, Real>;
         else if (type == nb::dtype<std::uint8_t>() || type == nb::dtype<bool>()) convert_ = convert<std::uint8_t, Real>;
         else throw nb::type_error("the kernel reads float32, float64, int32, int64, uint8 and bool arrays");
-        in_place_ = type == nb::dtype<Real>() && (stride_ == 1 || array.shape(0) <= 1) && offset == 0;
+        in_place_ = type == nb::dtype<Real>() && (stride_ == 1 || array.shape(0) <= 1) && offset == 0 &&
+                    array.data() != overwritten;
     }
 
     const Real* block(std::int64_t row, std::int64_t n) {
@@ -253,11 +264,11 @@ void require_rows(const std::optional<Input>& weight, std::int64_t rows) {
 // Walks the blocks of every column; false as soon as a block holds an invalid row.
 template <class Real, class Work>
 bool for_each_block(const Losses& losses, const Input& y, const Input& margin, const std::optional<Input>& weight,
-                    const Work& work) {
+                    const Work& work, const void* over_y = nullptr, const void* over_margin = nullptr) {
     const auto rows = static_cast<std::int64_t>(margin.shape(0));
     bool valid = true;
     for_each_column<Real>(losses, columns_of(margin), [&](const auto& loss, std::int64_t column, double offset) {
-        Reader<Real> labels(y, column), margins(margin, column, offset);
+        Reader<Real> labels(y, column, 0, over_y), margins(margin, column, offset, over_margin);
         Weights<Real> weights(weight);
         for (std::int64_t row = 0; valid && row < rows; row += BLOCK) {
             const std::int64_t n = std::min(BLOCK, rows - row);
@@ -315,7 +326,8 @@ bool gradient_hessian(const Losses& losses, const Input& y, const Input& margin,
                                         else block_derivatives<false>(loss, bound, parts, label, z, w, g, h, n);
                                         first.flush(row, n);
                                         second.flush(row, n);
-                                    });
+                                    },
+                                    hessian.data(), gradient.data());
     });
 }
 
@@ -363,7 +375,8 @@ NB_MODULE(_host, module) {
     module.def("gradient_hessian", &gradient_hessian, nb::arg("losses"), nb::arg("y_true"), nb::arg("margin"),
                nb::arg("sample_weight").none(), nb::arg("gradient"), nb::arg("hessian"), nb::arg("exact"),
                nb::arg("max_step").none(),
-               "Write gradient and Hessian of every row; False if a row was invalid.");
+               "Write gradient and Hessian of every row; False if a row was invalid. gradient may be the array "
+               "margin, and hessian the array y_true.");
     module.def("posterior", &posterior, nb::arg("losses"), nb::arg("margin"), nb::arg("out"),
                "Write the posterior of every margin to out; False if a margin was invalid.");
 }
