@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .classifier import FocalClassifier
 from .losses import (
     AsymmetricLoss,
     BalancedCrossEntropy,
@@ -16,11 +17,16 @@ from .losses import (
     Loss,
     PowerCrossEntropy,
 )
+from .schedules import ConstantSchedule, CosineSchedule, LinearSchedule
 
 __all__ = [
     "AsymmetricLoss",
     "BalancedCrossEntropy",
+    "ConstantSchedule",
+    "CosineSchedule",
+    "FocalClassifier",
     "FocalLoss",
+    "LinearSchedule",
     "Loss",
     "PowerCrossEntropy",
 ]

@@ -55,11 +55,20 @@ def columns_of(array: Array) -> int:
     return array.shape[1] if array.ndim == 2 else 1
 
 
-def check_rows(y: Array | None, z: Array | None, weight: Array | None) -> None:
-    """Raise if a label is not 0 or 1, a margin is not finite, or a weight is negative or not finite."""
+def check_rows(y: Array | None, z: Array | None, weight: Array | None, classes: int | None = None) -> None:
+    """Raise if a label is not 0 or 1, a margin is not finite, or a weight is negative or not finite.
+
+    Labels are classes, 0 to K - 1, where their number is given or margins have a dimension more.
+    """
     if z is not None:
         _require(np.isfinite(z), "margin", z, "finite numbers")
-    if y is not None:
+        if y is not None and y.ndim < z.ndim:
+            classes = z.shape[1]
+    if y is not None and classes is not None:
+        _require(
+            (y >= 0) & (y < classes) & (y == np.floor(y)), "y_true", y, f"classes, whole numbers 0 to {classes - 1}"
+        )
+    elif y is not None:
         _require((y == 0) | (y == 1), "y_true", y, "labels 0 and 1")
     if weight is not None:
         _require((weight >= 0) & np.isfinite(weight), "sample_weight", weight, "finite weights >= 0")

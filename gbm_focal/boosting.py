@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import warnings
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import get_scorer
 
-from .losses import Array, ClassTotals, Hessian, Loss, check_hessian
+from .losses import Array, ClassTotals, Hessian, Kind, Loss, check_hessian
 
 # XGBoost guesses from such a beginning that a metric is to be maximised.
-_MAXIMISED_PREFIXES = ("auc", "map", "ndcg", "pre")
+MAXIMISED_PREFIXES = ("auc", "map", "ndcg", "pre")
+_SMALL = 100_000  # margins
 _BLOCK = 16_384  # rows at a time that stay in the cache, and add nothing to the memory of training
 
 
@@ -30,9 +36,23 @@ class BaseObjective:
         self.hessian = hessian
         self.max_step = max_step
         self.normalize = normalize
-        self._fixed: tuple[Loss, Array] | None = None
+        self._fixed: ClassTotals | None = None
         self._offset: Array = np.zeros(1)
+        self._first_round = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._latest: tuple[Any, tuple[Loss, Array]] | None = None
+        self._rounds: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to a running training: copies start anew."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_latest", "_rounds")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy."""
+        self.__dict__.update(state)
+        self._forget()
 
     def __repr__(self) -> str:
         """Show the parameters, as scikit-learn does."""
@@ -41,25 +61,34 @@ class BaseObjective:
             f"normalize={self.normalize!r})"
         )
 
-    def fixed_on(self, totals: ClassTotals, offset: Array) -> BaseObjective:
-        """Resolve the loss once, for training data with these totals, and add `offset` to all margins."""
-        self._fixed = self._resolved(totals)
+    def softmax_factor(self, classes: int) -> float:
+        """Multiple of the Fisher Hessian's diagonal that the engine takes for the softmax form."""
+        raise NotImplementedError
+
+    def fixed_on(self, totals: ClassTotals, offset: Array, first_round: int = 0) -> BaseObjective:
+        """Resolve the loss for training data with these totals, and add `offset` to all margins."""
+        self._fixed = totals
         self._offset = offset
+        self._first_round = first_round
         return self
 
     def derivatives(
-        self, y: ArrayLike, margin: Array, sample_weight: Any, *, overwrite: bool = False
+        self, y: ArrayLike, margin: Array, sample_weight: Any, *, data: Any = None, overwrite: bool = False
     ) -> tuple[Array, Array]:
         """Return float32 gradient and Hessian, in the shape and memory order of the margin.
+
+        Rounds are counted for each data set apart, so that folds that train in turn do not share a schedule.
 
         With `overwrite` they take the place of margin and labels, where those have the right type: 8 bytes a row
         less at the peak of training.
         """
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        loss, scale = self._fixed or self._resolved_anew(ClassTotals.of(y, weight))
+        of_round = self._round_of(self if data is None else data)
+        totals = self._fixed or totals_of_engine(y, margin, weight)
+        loss, scale = self._resolved(self.loss.at_round(of_round), totals)
         gradient = margin if overwrite and _replaceable(margin) else np.empty_like(margin, np.float32)
-        hessian = y if overwrite and _replaceable(y) else np.empty_like(gradient)
+        hessian = y if overwrite and _replaceable(y) and y.shape == margin.shape else np.empty_like(gradient)
         loss.fill_derivatives(
             y,
             margin,
@@ -70,59 +99,153 @@ class BaseObjective:
             max_step=np.inf if self.max_step is None else self.max_step,
             scale=scale,
             offset=self._offset,
+            softmax_factor=self.softmax_factor(margin.shape[1]) if y.ndim < margin.ndim else 1.0,
         )
         return gradient, hessian
 
-    def _resolved_anew(self, totals: ClassTotals) -> tuple[Loss, Array]:
-        # An engine calls every round with the same data set, but it may be another next time: the totals tell.
-        key = (self.loss.to_json(), self.normalize, totals.positive.tobytes(), totals.negative.tobytes())
-        if self._latest is None or self._latest[0] != key:
-            self._latest = (key, self._resolved(totals))
-        return self._latest[1]
+    def _round_of(self, data: Any) -> int:
+        self._rounds[data] = self._rounds.get(data, self._first_round - 1) + 1
+        return self._rounds[data]
 
-    def _resolved(self, totals: ClassTotals) -> tuple[Loss, Array]:
-        loss = self.loss.resolve_totals(totals)
-        return loss, loss.normalizers(totals) if self.normalize else np.ones(totals.positive.size)
+    def _resolved(self, loss: Loss, totals: ClassTotals) -> tuple[Loss, Array]:
+        # An engine calls every round with the same data set, but it may be another next time: the totals tell.
+        key = (loss.to_json(), self.normalize, totals.kind, totals.positive.tobytes(), totals.negative.tobytes())
+        if self._latest is None or self._latest[0] != key:
+            resolved = loss.resolve_totals(totals)
+            scale = resolved.normalizers(totals) if self.normalize else np.ones(totals.positive.size)
+            self._latest = (key, (resolved, scale))
+        return self._latest[1]
 
 
 class BaseMetric:
-    """The weighted mean of a loss; smaller is better."""
+    """The weighted mean of a loss, or another metric of its posteriors; parameters as in the engines' `Metric`."""
 
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, loss: Loss, metric: str | Callable[..., Any] | None = None) -> None:
         require_loss(loss)
         self.loss = loss
+        self.metric = metric
         self._offset: Array = np.zeros(1)
+        self._name, self._greater_is_better = _name_and_direction(loss, metric)
 
     def __repr__(self) -> str:
         """Show the parameters, as scikit-learn does."""
-        return f"{type(self).__name__}({self.loss!r})"
-
-    @property
-    def __name__(self) -> str:
-        """Name under which the engines report the metric: that of the loss, in snake case."""
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self.loss).__name__).lower()
-        return f"loss_{name}" if name.startswith(_MAXIMISED_PREFIXES) else name
+        metric = "" if self.metric is None else f", {self.metric!r}"
+        return f"{type(self).__name__}({self.loss!r}{metric})"
 
     def starting_at(self, offset: Array) -> BaseMetric:
         """Add `offset` to all margins."""
         self._offset = offset
         return self
 
-    def mean(self, y: ArrayLike, margin: Array, sample_weight: Any) -> float:
-        """Weighted mean of the loss over all rows (and columns)."""
+    def score(self, y: ArrayLike, margin: Array, sample_weight: Any) -> float:
+        """Weighted mean of the loss over all rows (and columns), or the metric of the posteriors."""
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        loss = self.loss
+        loss = self.loss.at_round(np.inf)
         if isinstance(loss.alpha, str):
-            loss = loss.resolve_totals(ClassTotals.of(y, weight))
-        values = np.empty_like(margin, np.float32)
+            loss = loss.resolve_totals(totals_of_engine(y, margin, weight))
+        if self.metric is not None:
+            return self._of_posteriors(loss, y, margin, weight)
+        joint = loss.has_softmax and y.ndim < margin.ndim
+        values = np.empty(y.shape, np.float32) if joint else np.empty_like(margin, np.float32)
         loss.fill_value(y, margin, weight, values, offset=self._offset)
         total = float(margin.shape[0] if weight is None else np.sum(weight, dtype=np.float64))
         if not total > 0:
             raise ValueError(f"{self!r} has no mean over data whose {margin.shape[0]} rows have no weight")
         summed = float(np.sum(values, dtype=np.float64))
-        columns: int = values.size // margin.shape[0]
+        columns: int = values.size // margin.shape[0] if y.ndim == margin.ndim else 1
         return summed / (total * columns)
+
+    def _of_posteriors(self, loss: Loss, y: Array, margin: Array, weight: Array | None) -> float:
+        kind: Kind = "binary" if margin.ndim == 1 else "multilabel" if y.ndim == 2 else "multiclass"
+        link = Link.bare(loss, kind)
+        full = margin + np.asarray(self._offset, margin.dtype)
+        predictions = _Predictions(link.probabilities(full), link.classes(full), kind)
+        y = y.astype(np.int64)
+        weights = {} if weight is None else {"sample_weight": weight}
+        if isinstance(self.metric, str) or _is_scorer(self.metric):
+            return float(get_scorer(self.metric)(predictions, np.empty((y.shape[0], 0)), y, **weights))
+        scores = predictions.probabilities
+        return float(self.metric(y, scores[:, 1] if kind == "binary" else scores, **weights))  # type: ignore[misc]
+
+
+class _Predictions(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A fitted classifier, as scikit-learn's scorers want one, that has made its predictions."""
+
+    def __init__(self, probabilities: Array, predicted: Array, kind: Kind) -> None:
+        self.probabilities = probabilities
+        self.predicted = predicted
+        self.kind = kind
+        self.classes_ = np.arange(probabilities.shape[1])
+
+    def predict_proba(self, X: Array) -> Array:
+        return self.probabilities
+
+    def predict(self, X: Array) -> Array:
+        return self.predicted
+
+
+def _is_scorer(metric: Any) -> bool:
+    """Whether a callable is a scorer(estimator, X, y), not a metric(y_true, y_score)."""
+    parameters = list(inspect.signature(metric).parameters)
+    return len(parameters) >= 3 and parameters[0] == "estimator"
+
+
+def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:
+    if metric is None:
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(loss).__name__).lower(), False
+    if isinstance(metric, str):
+        get_scorer(metric)  # whose error names all that are known
+        return metric, True
+    if not callable(metric):
+        raise TypeError(
+            f"metric={metric!r} is a {type(metric).__name__}: give the name of a scikit-learn scorer, or a function "
+            "metric(y_true, y_score)"
+        )
+    if _is_scorer(metric):
+        return str(getattr(metric, "__name__", "score")), True
+    name = str(getattr(metric, "__name__", type(metric).__name__))
+    if hasattr(metric, "greater_is_better"):
+        return name, bool(metric.greater_is_better)
+    if name.endswith(("_score", "_auc", "auc", "precision", "recall")):
+        return name, True
+    if name.endswith(("_loss", "_error", "_deviance", "_cost")):
+        return name, False
+    raise ValueError(
+        f"metric={name} does not say whether greater is better: give the function an attribute greater_is_better, or "
+        "let its name end with _score (greater is better), _loss or _error (smaller is)"
+    )
+
+
+# What the engines call the metrics that scikit-learn has as well.
+_SCORERS = {
+    **dict.fromkeys(("logloss", "mlogloss", "binary_logloss", "multi_logloss", "log_loss"), "neg_log_loss"),
+    **dict.fromkeys(("error", "merror", "binary_error", "multi_error"), "accuracy"),
+    "aucpr": "average_precision",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `FocalClassifier` tells an engine about a fit."""
+
+    loss: Loss
+    totals: ClassTotals
+    conditioning: dict[str, Any]  # hessian, max_step and normalize
+    metric: Any  # as the user names it, or None
+    sample_weight: Array | None
+    eval_set: list[tuple[Any, Array]]
+    eval_weights: list[Array | None] | None
+
+    def named_metric(self, metric: Any) -> Any:
+        """Translate an engine's name of a metric into scikit-learn's; None stands for the loss."""
+        if isinstance(metric, list | tuple):
+            if len(metric) > 1:
+                raise ValueError(f"eval_metric={metric!r} names {len(metric)} metrics: give the one to stop on")
+            metric = metric[0] if metric else None
+        if metric == "auc":
+            return "roc_auc_ovr" if self.totals.kind == "multiclass" else "roc_auc"
+        return _SCORERS.get(metric, metric) if isinstance(metric, str) else metric
 
 
 @dataclass(frozen=True)
@@ -137,41 +260,91 @@ class Link:
 
     loss: Loss
     shift: tuple[float, ...]
+    kind: Kind = "binary"
 
     @classmethod
     def fitted(
         cls, loss: Loss, totals: ClassTotals, margin: Array, sample_weight: Any, offset: ArrayLike = 0.0
     ) -> Link:
         """Choose the shift at which the mean probability over the training data is the base rate."""
-        posterior = np.empty(margin.shape, np.float32)
-        loss.fill_posterior(margin, posterior, offset=offset)
-        columns = posterior.reshape(margin.shape[0], -1).T
+        # Small data get all digits, large ones half the memory.
+        posterior = np.empty(margin.shape, margin.dtype if margin.size <= _SMALL else np.float32)
+        loss.fill_posterior(margin, posterior, offset=offset, multiclass=totals.kind == "multiclass")
         weight = weights_of_engine(sample_weight)
+        if totals.kind == "multiclass":
+            return cls(loss, _shifts_of_classes(posterior, weight, totals.base_rates()), totals.kind)
+        columns = posterior.reshape(margin.shape[0], -1).T
         rates = totals.base_rates().tolist()
-        return cls(loss, tuple(_shift_of(column, weight, rate) for column, rate in zip(columns, rates, strict=True)))
+        shifts = tuple(_shift_of(column, weight, rate) for column, rate in zip(columns, rates, strict=True))
+        return cls(loss, shifts, totals.kind)
 
     @classmethod
-    def bare(cls, loss: Loss) -> Link:
+    def bare(cls, loss: Loss, kind: Kind = "binary") -> Link:
         """Do without a shift."""
-        return cls(loss, (0.0,))
+        return cls(loss, (0.0,), kind)
 
     def probabilities(self, margin: Array) -> Array:
-        """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1) of shape (n, L)."""
-        positive = _shifted(self.loss.posterior(margin), np.asarray(self.shift))
+        """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1), or one a class, of shape (n, L)."""
+        shift = np.asarray(self.shift)
+        if self.kind == "multiclass":
+            return _shifted_classes(self.loss.posterior(margin, multiclass=True), shift)
+        positive = _shifted(self.loss.posterior(margin), shift)
         return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
 
+    def decision(self, margin: Array) -> Array:
+        """Score of the decision that the class weights stand for.
+
+        Of a label its log-odds, alpha eta against (1 - alpha) (1 - eta): positive where the label 1 costs less. Of
+        K classes the largest costs least: alpha_k eta_k where a mistake costs the alpha of the true class, and
+        eta_k - (1 - alpha_k) where, one versus rest, a wrongly predicted class costs its 1 - alpha as well.
+        """
+        columns = margin.shape[1] if margin.ndim == 2 else 1
+        if self.kind == "multiclass":
+            probabilities = self.probabilities(margin)
+            if self.loss.alpha is None:
+                return probabilities
+            if self.loss.has_softmax:
+                return probabilities * self.loss.softmax_weights(columns)
+            return probabilities - self.loss.class_weights(columns)[1]
+        positive, negative = self.loss.class_weights(columns)
+        prior = np.asarray(self.shift) + np.log(positive / negative)
+        return self.loss.log_odds(margin) + (prior if margin.ndim == 2 else float(prior[0]))
+
+    def classes(self, margin: Array) -> Array:
+        """Return the class, or the labels, that the decision calls for, from 0."""
+        decision = self.decision(margin)
+        chosen: Array = decision.argmax(axis=1) if self.kind == "multiclass" else (decision > 0).astype(np.int64)
+        return chosen
+
     def to_json(self) -> str:
-        """Loss and shift as JSON."""
-        return json.dumps({**json.loads(self.loss.to_json()), "log_odds_shift": self.shift})
+        """Loss, shift and kind as JSON."""
+        return json.dumps({**json.loads(self.loss.to_json()), "log_odds_shift": self.shift, "kind": self.kind})
 
     @classmethod
     def from_json(cls, text: str) -> Link:
         """Read what `to_json` wrote; nothing is imported or executed."""
-        return cls(Loss.from_json(text), tuple(float(shift) for shift in json.loads(text)["log_odds_shift"]))
+        loss = Loss.from_json(text)
+        try:
+            stored = json.loads(text)
+            shift = tuple(float(number) for number in stored["log_odds_shift"])
+            kind = stored["kind"]
+            if kind not in ("binary", "multilabel", "multiclass") or not np.all(np.isfinite(shift)):
+                raise ValueError(kind, shift)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"not the JSON description of a loss and its link: {text!r}") from error
+        return cls(loss, shift, kind)
 
 
-def keeps_the_base_rate(loss: Loss) -> bool:
-    """Whether l0' - l1' is constant, so that the gradients sum to the error of the mean posterior."""
+def keeps_the_base_rate(loss: Loss, kind: Kind = "binary") -> bool:
+    """Whether the gradients sum to the error of the mean posterior, because l0' - l1' is constant."""
+    if kind == "multiclass" and not loss.has_softmax:
+        return False  # the posteriors are divided by their sum
+    if kind == "multiclass":
+        columns = 2 if np.ndim(loss.alpha) == 0 else np.size(loss.alpha)  # type: ignore[arg-type]
+        margin = np.linspace([-5.0] * columns, np.arange(columns), 4)
+        gradients = np.array([loss.gradient_hessian(np.full(4, label), margin)[0] for label in range(columns)])
+        differences = gradients[1:] - gradients[:1]  # -(e_t - e_0) for cross-entropy
+        return bool(np.allclose(differences, differences[:, :1], rtol=1e-9))
     columns = np.size(loss.alpha) if np.ndim(loss.alpha) else 1  # type: ignore[arg-type]
     margin = np.repeat([[-5.0], [-1.0], [0.0], [2.0]], columns, axis=1)
     on_0, on_1 = (loss.gradient_hessian(np.full(margin.shape, label), margin)[0] for label in (0, 1))
@@ -183,19 +356,14 @@ def _shift_of(posterior: Array, weight: Array | None, base_rate: float) -> float
     shift = 0.0
     for _ in range(50):
         mean, slope = _mean_and_slope(posterior, weight, shift)
-        if abs(mean / base_rate - 1) < 1e-6:
+        if abs(mean / base_rate - 1) < 4 * np.finfo(posterior.dtype).eps:
             return shift
         if not (mean > 0 and slope > 0):
             break
         shift += float(np.clip(np.log(base_rate / mean) * mean / slope, -1, 1))
     if abs(mean / base_rate - 1) < 1e-3:
         return shift
-    warnings.warn(
-        f"no shift of the log-odds brings the mean probability to the base rate {base_rate:.3g}, so predict_proba is "
-        "the bare posterior; most predictions are at 0 or 1, and a smaller learning rate or fewer rounds may help",
-        RuntimeWarning,
-        stacklevel=4,
-    )
+    _warn_of_no_shift(base_rate)
     return 0.0
 
 
@@ -227,6 +395,53 @@ def _replaceable(array: Array) -> bool:
     return array.dtype == np.float32 and array.flags.c_contiguous and array.flags.writeable
 
 
+def _shifts_of_classes(posterior: Array, weight: Array | None, rates: Array) -> tuple[float, ...]:
+    """Fit proportions iteratively: each step brings every class's mean to its rate, as if it were alone."""
+    shift = np.zeros(rates.size)
+    for _ in range(200):
+        shifted = _shifted_classes(posterior, shift)
+        mean = np.average(shifted, axis=0, weights=weight)
+        if np.max(np.abs(mean / rates - 1)) < 4 * np.finfo(posterior.dtype).eps:
+            break
+        shift += np.log(rates / np.maximum(mean, np.finfo(np.float32).tiny))
+        shift -= shift.mean()
+    if np.max(np.abs(mean / rates - 1)) < 1e-3:
+        return tuple(shift.tolist())
+    _warn_of_no_shift(rates.tolist())
+    return (0.0,)
+
+
+def _shifted_classes(posterior: Array, shift: Array) -> Array:
+    odds = np.exp(shift).astype(posterior.dtype) * posterior
+    shifted: Array = odds / odds.sum(axis=1, keepdims=True)
+    return shifted
+
+
+def _warn_of_no_shift(rates: Any) -> None:
+    warnings.warn(
+        f"no shift of the log-odds brings the mean probability to the base rate {rates!r}, so predict_proba is "
+        "the bare posterior; most predictions are at 0 or 1, and a smaller learning rate or fewer rounds may help",
+        RuntimeWarning,
+        stacklevel=5,
+    )
+
+
+def warn_of_no_split() -> None:
+    """Say what to do when training has ended without any split."""
+    warnings.warn(
+        "training ended without a single split, so every prediction is the base rate: lower what forbids splits "
+        "(min_child_weight, gamma and lambda of XGBoost; min_child_samples, min_sum_hessian_in_leaf and "
+        "min_split_gain of LightGBM), give the rare class more weight (alpha), or check that the features vary",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+def totals_of_engine(y: Array, margin: Array, weight: Array | None) -> ClassTotals:
+    """Class totals of labels in the shape of the margins, or of classes beside margins (n, K)."""
+    return ClassTotals.of(y, weight, classes=margin.shape[1] if y.ndim < margin.ndim else None)
+
+
 def require_loss(loss: Any) -> None:
     """Raise unless this is an instance of a loss."""
     if isinstance(loss, type) and issubclass(loss, Loss):
@@ -236,14 +451,16 @@ def require_loss(loss: Any) -> None:
 
 
 def labels_of_engine(labels: ArrayLike, margin: Array) -> Array:
-    """Labels as an engine keeps them, in the shape of its margins."""
+    """Labels as an engine keeps them, in the shape of its margins; classes, one a row, beside margins (n, K)."""
     y = np.asarray(labels)
-    if y.size != margin.size:
-        raise ValueError(
-            f"the data set has labels of shape {y.shape} for margins of shape {margin.shape}: give one label, 0 or 1, "
-            "for each margin"
-        )
-    return y.reshape(margin.shape)
+    if y.size == margin.size:
+        return y.reshape(margin.shape)
+    if margin.ndim == 2 and y.size == margin.shape[0]:
+        return y.reshape(-1)
+    raise ValueError(
+        f"the data set has labels of shape {y.shape} for margins of shape {margin.shape}: give one label, 0 or 1, "
+        "for each margin, or one class for each row"
+    )
 
 
 def weights_of_engine(sample_weight: Any) -> Array | None:

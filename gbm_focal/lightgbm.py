@@ -2,25 +2,28 @@
 
 `train` boosts from the loss's intercept and then adds it to the leaves of the first tree, so that it is part of
 the model wherever that goes; and it writes the loss among the parameters of the model file, where
-`predict_proba` finds it, also in another process. The model says `objective=binary`, so its own `predict`
-returns sigmoid(margin), which is not a probability under these losses: use `predict_proba`.
+`predict_proba` finds it, also in another process. The model says `objective=binary` (or `multiclass`), so its
+own `predict` returns sigmoid(margin) (or softmax), which is not a probability under these losses: use
+`predict_proba`.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 try:
     import lightgbm
 except ImportError as error:
     raise ImportError("gbm_focal.lightgbm needs LightGBM 4: pip install 'gbm_focal[lightgbm]'") from error
 
-from .boosting import BaseMetric, BaseObjective, Link, keeps_the_base_rate, require_loss
+from .boosting import BaseMetric, BaseObjective, Link, Plan, keeps_the_base_rate, require_loss, warn_of_no_split
 from .losses import Array, ClassTotals, Hessian, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
@@ -70,13 +73,18 @@ class Objective(BaseObjective):
     >>> booster = lightgbm.train(params, data, 5)
     """
 
+    def softmax_factor(self, classes: int) -> float:
+        """Return K / (K - 1), as LightGBM's own `multiclass` does."""
+        return classes / (classes - 1)
+
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         """Gradient and Hessian of (margin, Dataset), or of (y_true, margin, sample_weight)."""
-        return self.derivatives(*_in_order(first, second, sample_weight))
+        data = second if isinstance(second, lightgbm.Dataset) else None
+        return self.derivatives(*_in_order(first, second, sample_weight), data=data)
 
 
 class Metric(BaseMetric):
-    """The weighted mean of a loss as an evaluation metric of LightGBM; smaller is better.
+    """The weighted mean of a loss, or a metric of its posteriors, as an evaluation metric of LightGBM.
 
     It goes into ``feval=`` of `lightgbm.train` and ``eval_metric=`` of the scikit-learn classes, beside an
     `Objective` and ``metric="None"``: LightGBM's own probability metrics would take the margin for a
@@ -86,11 +94,21 @@ class Metric(BaseMetric):
     ----------
     loss : Loss
         With a word for `alpha` it is resolved on the labels of each evaluated data set.
+    metric : str or callable, optional
+        The name of a scikit-learn scorer ("average_precision", "neg_log_loss", ...), a scorer, or a function
+        metric(y_true, y_score) of the posteriors of label 1 (or of all columns), whose name ends with _score
+        (greater is better), _loss or _error, or that has an attribute `greater_is_better`. By default the loss.
     """
 
+    @property
+    def __name__(self) -> str:
+        """Name under which LightGBM reports the metric."""
+        return self._name
+
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[str, float, bool]:
-        """Return (name, mean, False) of (margin, Dataset), or of (y_true, margin, sample_weight)."""
-        return self.__name__, self.mean(*_in_order(first, second, sample_weight)), False
+        """Return (name, score, greater is better) of (margin, Dataset), or of (y_true, margin, sample_weight)."""
+        score = self.score(*_in_order(first, second, sample_weight))
+        return self.__name__, score, self._greater_is_better
 
 
 def train(
@@ -111,10 +129,11 @@ def train(
     ----------
     params : dict
         LightGBM's parameters. `objective` is set here. Of LightGBM's metrics only those of the order are
-        accepted (auc, average_precision): the others would take the margin for a probability.
+        accepted (auc, average_precision), and none for classes: the others would take the margin for a
+        probability. `num_class` says that the labels are classes.
     train_set : lightgbm.Dataset
-        Labels 0 or 1; its weights count. With an `init_score` of its own, training starts there and no
-        intercept is set; LightGBM keeps no init_score in the model.
+        Labels 0 or 1, or classes 0 to num_class - 1; its weights count. With an `init_score` of its own, training
+        starts there and no intercept is set; LightGBM keeps no init_score in the model.
     num_boost_round : int, default 100
     loss : Loss
     hessian, max_step, normalize
@@ -162,26 +181,35 @@ def train(
     users_start = init_score is not None and not inherited
     if not starts_from_model:
         _require_same_start(train_set, engine_kwargs.get("valid_sets"), users_start)
-    totals = ClassTotals.of(label, weight)
-    totals.require_both_classes()
-    resolved = loss.resolve_totals(totals)
-    link = Link.bare(resolved)
+    classes = settings.get("num_class")
+    totals = ClassTotals.of(label, weight, classes=classes)
+    if totals.kind == "multiclass" and not classes:
+        raise ValueError(
+            f"the labels of train_set go up to {totals.positive.size - 1}: give labels 0 and 1, or, if they are "
+            f"classes, num_class={totals.positive.size} in params"
+        )
+    totals.require_all_classes()
+    resolved = loss.at_round(np.inf).resolve_totals(totals)
+    link = Link.bare(resolved, totals.kind)
     link.to_json()  # so that a parameter that cannot be stored fails before training, not after
-    intercept = np.zeros(1) if starts_from_model or users_start else resolved.intercepts(totals)
+    intercept = np.zeros(totals.positive.size)
+    if not starts_from_model and not users_start:
+        intercept = loss.at_round(0).resolve_totals(totals).intercepts(totals)
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
-    settings["objective"] = objective.fixed_on(totals, intercept)
+    first_round = _rounds_of(engine_kwargs["init_model"]) if starts_from_model else 0
+    settings["objective"] = objective.fixed_on(totals, intercept, first_round)
     feval = engine_kwargs.pop("feval", None)
     if feval is None:
         feval = Metric(resolved).starting_at(intercept)
     else:
         functions = feval if isinstance(feval, list) else [feval]
-        feval = [_AtFullMargin(function, float(intercept[0])) for function in functions]
+        feval = [_AtFullMargin(function, intercept) for function in functions]
     engine_kwargs["keep_training_booster"] = True  # which knows the margins of the training data
     booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     text = booster.model_to_string(num_iteration=-1)
-    if calibrate and not users_start and not keeps_the_base_rate(resolved):
+    if calibrate and not users_start and not keeps_the_base_rate(resolved, totals.kind):
         link = _calibrated(booster, resolved, totals, weight, intercept)
-    return _completed(booster, text, link, float(intercept[0]))
+    return _completed(booster, text, link, intercept)
 
 
 def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
@@ -198,11 +226,15 @@ def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = N
 
     Returns
     -------
-    ndarray of shape (n, 2)
-        Probabilities of 0 and 1.
+    ndarray of shape (n, 2) with the probabilities of 0 and 1, or (n, K) of K classes
+
+    Raises
+    ------
+    ValueError
+        If the booster does not know its loss, and none is given.
     """
     if loss is not None:
-        link = Link.bare(loss)
+        link = Link.bare(loss, "multiclass" if booster.num_model_per_iteration() > 1 else "binary")
     else:
         found = _ENTRY.search(booster.model_to_string(num_iteration=1))
         if found is None:
@@ -217,7 +249,7 @@ def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = N
 class _AtFullMargin:
     """A user's evaluation function, called with the intercept in the margin."""
 
-    def __init__(self, function: Callable[[Array, lightgbm.Dataset], Any], intercept: float) -> None:
+    def __init__(self, function: Callable[[Array, lightgbm.Dataset], Any], intercept: Array) -> None:
         self.function = function
         self.intercept = intercept
 
@@ -242,8 +274,11 @@ def _checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any
         value = next(iter(given.values()), None)
         return default if value is None else value
 
-    objective = take("objective", "binary")
-    if objective != "binary":
+    classes = int(take("num_class", 1))
+    if classes > 1:
+        settings["num_class"] = classes
+    objective = take("objective", None)
+    if objective not in (None, "binary" if classes == 1 else "multiclass"):
         raise ValueError(f"objective={objective!r} contradicts loss=: leave it out, the loss is the objective")
     boosting = take("boosting", "gbdt")
     if boosting in ("rf", "random_forest"):
@@ -272,12 +307,14 @@ def _checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any
             "feature_pre_filter=True makes LightGBM fail in its core under a custom objective when it leaves no "
             "feature: leave it out"
         )
-    classes = take("num_class", 1)
-    if int(classes) != 1:
-        raise ValueError(f"num_class={classes!r} is not possible with a loss of two classes: leave it out")
     metric = take("metric", "None")
     metrics = metric.split(",") if isinstance(metric, str) else list(metric)
     for one in metrics:
+        if classes > 1 and str(one).strip().lower() not in ("none", "null", "na", "custom", ""):
+            raise ValueError(
+                f"metric={one!r} would take the margins for probabilities: leave it out for the loss itself, or use "
+                "feval=Metric(loss, 'neg_log_loss') or another"
+            )
         if str(one).strip().lower() not in _RANKING_METRICS:
             raise ValueError(
                 f"metric={one!r} would take the margin for a probability: leave it out for the loss itself, or use "
@@ -356,16 +393,175 @@ def _calibrated(
     return links[0]
 
 
-def _completed(booster: lightgbm.Booster, text: str, link: Link, intercept: float) -> lightgbm.Booster:
+def _rounds_of(model: Any) -> int:
+    booster = model if isinstance(model, lightgbm.Booster) else lightgbm.Booster(model_file=model)
+    return booster.current_iteration()
+
+
+def _completed(booster: lightgbm.Booster, text: str, link: Link, intercept: Array) -> lightgbm.Booster:
     """Write into the model what a custom objective leaves out: link and loss, and the intercept."""
     header, _, rest = _ENTRY.sub("", text).partition("\nfeature_names=")
     if "\nobjective=" not in header:
-        header += "\nobjective=binary sigmoid:1"
+        header += f"\nobjective={_native_objective(link, intercept.size)}"
     body, _, parameters = rest.partition("\nparameters:\n")
     text = f"{header}\nfeature_names={body}\nparameters:\n[gbm_focal: {link.to_json()}]\n{parameters}"
     booster.model_from_string(text).free_dataset()
-    if intercept:
-        leaves = booster.dump_model(num_iteration=1)["tree_info"][0]["num_leaves"]
-        for leaf in range(leaves):
-            booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + intercept)
+    if intercept.any():
+        for number, tree in enumerate(booster.dump_model(num_iteration=1)["tree_info"]):
+            for leaf in range(tree["num_leaves"]):
+                booster.set_leaf_output(number, leaf, booster.get_leaf_output(number, leaf) + intercept[number])
+    if booster.num_trees() and not booster.feature_importance("split").any():
+        warn_of_no_split()
     return booster
+
+
+def _native_objective(link: Link, columns: int) -> str:
+    """LightGBM's own objective with the same shape of predictions."""
+    if link.kind == "binary":
+        return "binary sigmoid:1"
+    if link.kind == "multiclass" and link.loss.has_softmax:
+        return f"multiclass num_class:{columns}"
+    return f"multiclassova num_class:{columns} sigmoid:1"
+
+
+# ---- the scikit-learn classes, for FocalClassifier ----
+
+
+def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict[str, Any]) -> Any:
+    """Fit a clone of an `LGBMClassifier` as the plan says."""
+    parameters = {name: value for name, value in estimator.get_params().items() if value is not None}
+    if "class_weight" in parameters:
+        raise ValueError(
+            f"class_weight={parameters['class_weight']!r} of the estimator has no effect: give class_weight to "
+            "FocalClassifier, or the loss alpha"
+        )
+    metric = plan.metric if plan.metric is not None else parameters.get("metric")
+    _checked_parameters({name: value for name, value in parameters.items() if name != "metric"}, {})
+    resolved = plan.loss.at_round(np.inf).resolve_totals(plan.totals)
+    columns = plan.totals.positive.size
+    intercept, first_round = np.zeros(columns), 0
+    start = fit_params.get("init_model")
+    if start is None:
+        intercept = plan.loss.at_round(0).resolve_totals(plan.totals).intercepts(plan.totals)
+    else:
+        first_round = _rounds_of(start.booster_ if isinstance(start, lightgbm.LGBMModel) else start)
+    objective: Any = Objective(plan.loss, **plan.conditioning).fixed_on(plan.totals, intercept, first_round)
+    of_metric: Any = Metric(resolved, plan.named_metric(metric)).starting_at(intercept)
+    eval_set = plan.eval_set
+    settings: dict[str, Any] = {"metric": "None", "feature_pre_filter": False}
+    if plan.totals.kind == "multilabel":
+        # LightGBM has one label a row, so each data set gets a pattern that stands for its labels.
+        settings["num_class"] = columns
+        patterns = _Patterns(columns)
+        y, eval_set = patterns.of(y), [(X_eval, patterns.of(y_eval)) for X_eval, y_eval in eval_set]
+        objective, of_metric = _OfPattern(objective, patterns), _OfPattern(of_metric, patterns)
+    model = clone(estimator).set_params(objective=objective, **settings)
+    if eval_set:
+        evaluation = {"eval_sample_weight": plan.eval_weights, "eval_metric": of_metric}
+        if "eval_X" in inspect.signature(model.fit).parameters:  # LightGBM 4.7 has renamed it
+            evaluation["eval_X"], evaluation["eval_y"] = (tuple(part) for part in zip(*eval_set, strict=True))
+        else:
+            evaluation["eval_set"] = eval_set
+        fit_params = {**fit_params, **evaluation}
+    model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
+    link = Link.bare(resolved, plan.totals.kind)
+    _completed(model.booster_, model.booster_.model_to_string(num_iteration=-1), link, intercept)
+    return model
+
+
+def margin_of_estimator(model: Any, X: Any) -> Array:
+    """Margins of a fitted `LGBMClassifier`, or of a `Booster`."""
+    return np.asarray(model.predict(X, raw_score=True))
+
+
+class _Patterns:
+    """Numbers, one a row, that name data sets of several labels a row."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        self.labels: dict[bytes, Array] = {}
+
+    def of(self, y: Array) -> Array:
+        least = max(self.columns, 50)
+        if y.shape[0] < least:
+            raise ValueError(
+                f"y has {y.shape[0]} rows of {self.columns} labels: give at least {least} rows, in evaluation sets, "
+                "too, or use XGBoost"
+            )
+        pattern = np.random.default_rng(len(self.labels)).permutation(np.arange(y.shape[0]) % self.columns)
+        self.labels[pattern.astype(np.float32).tobytes()] = y
+        return pattern
+
+    def labels_of(self, pattern: Array) -> Array:
+        return self.labels[np.asarray(pattern, np.float32).tobytes()]
+
+
+class _OfPattern:
+    """An objective or metric, called with the labels that a pattern stands for."""
+
+    def __init__(self, function: Objective | Metric, patterns: _Patterns) -> None:
+        self.function = function
+        self.patterns = patterns
+
+    def __call__(self, pattern: Array, margin: Array, sample_weight: Any) -> Any:
+        return self.function(self.patterns.labels_of(pattern), margin, sample_weight)
+
+
+def evals_result_of(model: Any) -> dict[str, Any]:
+    """History of the metric on the evaluation sets."""
+    result: dict[str, Any] = model.evals_result_
+    return result
+
+
+def best_iteration_of(model: Any) -> int | None:
+    """Where early stopping stopped, if it did; counted from 0 as XGBoost does."""
+    best: int = model.best_iteration_
+    return best - 1 if best > 0 else None
+
+
+def importances_of(model: Any) -> Array:
+    """Return the importances of the features."""
+    if isinstance(model, lightgbm.Booster):
+        return np.asarray(model.feature_importance())
+    importances: Array = model.feature_importances_
+    return importances
+
+
+def check_columns(X: Any) -> None:
+    """Raise for columns at which LightGBM would abort the process."""
+    module = type(X).__module__.partition(".")[0]
+    types = {}
+    if module == "polars":
+        types = {name: str(kind) for name, kind in X.schema.items()}
+    elif module == "pyarrow":
+        types = {field.name: str(field.type) for field in X.schema}
+    for name, kind in types.items():
+        if kind.lower().startswith(("categorical", "enum", "string", "dictionary", "large_string", "utf8")):
+            raise ValueError(
+                f"column {name!r} is of type {kind}, at which LightGBM aborts the process: make it numbers, or give a "
+                "pandas data frame with a category column"
+            )
+
+
+MODEL_FILE = "model.txt"
+
+
+def version() -> str:
+    """LightGBM's version."""
+    return str(lightgbm.__version__)
+
+
+def model_bytes_of(model: Any) -> bytes:
+    """Return the model in LightGBM's text format."""
+    booster = model if isinstance(model, lightgbm.Booster) else model.booster_
+    return str(booster.model_to_string()).encode()
+
+
+def new_estimator(settings: dict[str, Any]) -> Any:
+    """Make an `LGBMClassifier`."""
+    return lightgbm.LGBMClassifier(**settings)
+
+
+def estimator_from_bytes(content: bytes, settings: dict[str, Any]) -> Any:
+    """Make a `Booster` of what `model_bytes_of` returned; there is no public way to a fitted `LGBMClassifier`."""
+    return lightgbm.Booster(model_str=content.decode())

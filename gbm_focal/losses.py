@@ -3,6 +3,10 @@
 Notation, as in the papers: *z* is the margin (raw score), p = sigmoid(z), q = 1 - p, n = -log p, m = -log q.
 A loss has a partial loss for each label, l1(z) for y = 1 and l0(z) for y = 0; primes are derivatives with
 respect to z. ``alpha`` weighs l1, and ``1 - alpha`` weighs l0; with ``alpha=None`` both count once.
+
+Shapes say what is learned. Labels (n,) of 0 and 1 with margins (n,): two classes. Labels (n, L) of 0 and 1 with
+margins (n, L): L labels for each row. Labels (n,) of 0 to K - 1 with margins (n, K): K classes, of which each row
+has one.
 """
 
 from __future__ import annotations
@@ -16,12 +20,13 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import logit
+from scipy.optimize import brentq, root
+from scipy.special import logit, softmax
 from sklearn.base import BaseEstimator, clone
 
 from . import kernels
 from ._inputs import check_rows, columns_of, labels, margins, real, weights
+from .schedules import Schedule
 
 Array = NDArray[Any]
 Alpha = float | Sequence[float] | Literal["balanced", "effective"] | None
@@ -42,6 +47,9 @@ class Loss(BaseEstimator):  # type: ignore[misc]
     Fisher Hessian, the posterior, the intercept and the use in XGBoost and LightGBM follow from these. The
     formulas are called with float32 or float64 arrays of any shape and must return the same type and shape.
     The posterior exists where l0' - l1' > 0, and the Fisher Hessian is positive where it increases.
+
+    K classes are learned one versus rest: the loss of a row is the sum over the classes, and the posteriors are
+    divided by their sum. `FocalLoss` and `BalancedCrossEntropy` have a softmax form of their own.
 
     Examples
     --------
@@ -67,6 +75,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
 
     alpha: Alpha = None
     beta: float = 0.9999
+    has_softmax = False  # whether K classes have a joint form, or are learned one versus rest
 
     # ---- what a subclass says ----
 
@@ -90,7 +99,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         y_true : array-like of shape (n,) or (n, L)
-            Labels, 0 or 1.
+            Labels 0 and 1, or classes 0 to K - 1.
         sample_weight : array-like of shape (n,), optional
             Non-negative weights; a label counts with its weight.
 
@@ -99,7 +108,9 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         Loss
             The same loss with a numeric `alpha`: W0 / (W0 + W1) for "balanced", where W1 and W0 are the total
             weights of the labels 1 and 0, and the same with the effective numbers (1 - beta^W) / (1 - beta)
-            of Cui et al. (CVPR 2019, equation 2) for "effective". One number a column for 2-D labels.
+            of Cui et al. (CVPR 2019, equation 2) for "effective". One number a column for 2-D labels. For K
+            classes one number a class, in inverse proportion to its total weight or effective number, with
+            sum 1; one versus rest, that of each class against the others.
 
         Raises
         ------
@@ -114,15 +125,15 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         y_true : array-like of shape (n,) or (n, L)
-            Labels, 0 or 1.
-        margin : array-like of the same shape
+            Labels 0 and 1, or classes 0 to K - 1.
+        margin : array-like of the same shape, or (n, K) for classes
             Finite margins. float32 gives float32 results; any other real type gives float64.
         sample_weight : array-like of shape (n,), optional
             Non-negative weights that multiply the values.
 
         Returns
         -------
-        ndarray of the shape of `margin`
+        ndarray of the shape of `y_true`
             Values >= 0.
 
         Raises
@@ -131,9 +142,10 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             If an input is not as described; the message names the offending value.
         """
         y, z, weight = _checked(y_true, margin, sample_weight)
-        out = np.empty(z.shape, z.dtype)
+        joint = self.has_softmax and y.ndim < z.ndim
+        out = np.empty(z.shape[0] if joint else z.shape, z.dtype)
         self.fill_value(y, z, weight, out)
-        return out
+        return out.sum(axis=1) if y.ndim < out.ndim else out
 
     def gradient_hessian(
         self,
@@ -153,7 +165,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         hessian : {"fisher", "exact"}, default "fisher"
             "exact" is the second derivative, which these losses have negative on much of the plane. "fisher"
             is its expectation at the loss's own posterior, eta l1'' + (1 - eta) l0'': the same for both
-            labels, never negative, and p q for cross-entropy.
+            labels, never negative, and p q for cross-entropy. Of K classes it is the diagonal.
         max_step : float, optional
             Raise the Hessian to at least |gradient| / max_step, so that no sample, and no leaf, asks for a
             Newton step longer than this many units of margin, and above 0. ``inf`` asks only for the
@@ -174,7 +186,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         self.fill_derivatives(y, z, weight, gradient, second, exact=hessian == "exact", max_step=max_step)
         return gradient, second
 
-    def posterior(self, margin: ArrayLike) -> Array:
+    def posterior(self, margin: ArrayLike, *, multiclass: bool = False) -> Array:
         """Probability of label 1 that a margin stands for, P(y = 1 | x).
 
         It is the probability eta at which this margin minimises the expected loss, l0' / (l0' - l1'). It
@@ -184,15 +196,24 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         ----------
         margin : array-like of shape (n,) or (n, L)
             Finite margins.
+        multiclass : bool, default False
+            Whether the columns are classes, of which a row has one: the probabilities of a row then sum to 1.
 
         Returns
         -------
         ndarray of the shape of `margin`
             Probabilities, increasing with the margin.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the margins are not as described.
         """
         z = margins(margin)
+        if multiclass and (z.ndim != 2 or z.shape[1] < 2):
+            raise ValueError(f"margin has shape {z.shape}: with multiclass=True give (n, K) for K classes")
         out = np.empty(z.shape, z.dtype)
-        self.fill_posterior(z, out)
+        self.fill_posterior(z, out, multiclass=multiclass)
         return out
 
     def intercept(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
@@ -201,16 +222,32 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         y_true : array-like of shape (n,) or (n, L)
-            Labels, 0 or 1; both must occur (in each column).
+            Labels 0 and 1, both of which must occur (in each column), or classes 0 to K - 1, of which all must.
         sample_weight : array-like of shape (n,), optional
             Non-negative weights.
 
         Returns
         -------
-        float, or ndarray of shape (L,) for 2-D labels
+        float; ndarray of shape (L,) for 2-D labels, (K,) for classes
+
+        Raises
+        ------
+        ValueError, TypeError
+            If labels or weights are invalid, or no finite margin has that posterior.
         """
         totals = ClassTotals.of(y_true, sample_weight)
         return totals.in_shape_of_labels(self.resolve_totals(totals).intercepts(totals))
+
+    def at_round(self, iteration: float) -> Loss:
+        """Return the loss in a boosting round, counted from 0: a `Schedule` among its parameters becomes a number.
+
+        ``inf`` gives the loss of the last round, whatever their number.
+        """
+        scheduled = {name: value for name, value in self.get_params(deep=False).items() if isinstance(value, Schedule)}
+        if not scheduled:
+            return self
+        numbers = {name: schedule(iteration) for name, schedule in scheduled.items()}
+        return type(self)(**{**self.get_params(deep=False), **numbers})
 
     def to_json(self) -> str:
         """Name and parameters as JSON, for `from_json`."""
@@ -246,12 +283,14 @@ class Loss(BaseEstimator):  # type: ignore[misc]
 
     # ---- evaluation into given arrays: by the formulas above, or by the kernel (KernelLoss) ----
     # y, z and weight have valid types and shapes; the rows are still to be checked. `scale` multiplies the
-    # loss and `offset` is added to the margins, each a number or one per column.
+    # loss and `offset` is added to the margins, each a number or one per column; `softmax_factor` multiplies the
+    # Fisher Hessian of the softmax form. Values of the softmax form are one a row, else of the shape of z.
 
     def fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
         """Write `value` to an array."""
         check_rows(y, z, weight)
-        w1, w0 = self._class_weights(columns_of(z))
+        y = _one_versus_rest(y, z)
+        w1, w0 = self.class_weights(columns_of(z))
         l1, l0 = self._of_formulas("partial_values", z + np.asarray(offset, z.dtype))
         out[...] = np.where(y == 1, w1 * l1, w0 * l0) * _beside(weight, z)
 
@@ -267,10 +306,12 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         max_step: float | None,
         scale: ArrayLike = 1.0,
         offset: ArrayLike = 0.0,
+        softmax_factor: float = 1.0,
     ) -> None:
         """Write `gradient_hessian` to two arrays."""
         check_rows(y, z, weight)
-        w1, w0 = (np.asarray(scale) * w for w in self._class_weights(columns_of(z)))
+        y = _one_versus_rest(y, z)
+        w1, w0 = (np.asarray(scale) * w for w in self.class_weights(columns_of(z)))
         at = z + np.asarray(offset, z.dtype)
         g1, g0 = self._of_formulas("partial_gradients", at)
         h1, h0 = self._of_formulas("partial_hessians", at)
@@ -288,10 +329,10 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             second = np.maximum(second, np.abs(first) / max_step + np.finfo(hessian.dtype).tiny)
         gradient[...], hessian[...] = first, second
 
-    def fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+    def fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0, multiclass: bool = False) -> None:
         """Write `posterior` to an array."""
         check_rows(None, z, None)
-        w1, w0 = self._class_weights(columns_of(z))
+        w1, w0 = self.class_weights(columns_of(z))
         g1, g0 = self._of_formulas("partial_gradients", z + np.asarray(offset, z.dtype))
         slope = w0 * g0 - w1 * g1
         if not np.all(slope > 0):
@@ -300,6 +341,30 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 f"{self!r} has no posterior at margin {worst!r}, because both partial gradients vanish there"
             )
         out[...] = w0 * g0 / slope
+        if multiclass:
+            _normalise(out, z, offset)
+
+    def log_odds(self, margin: ArrayLike) -> Array:
+        """Logarithm of the odds that a margin stands for, log(posterior / (1 - posterior)), in float64.
+
+        Unlike the posterior it stays apart from 0 and 1 as far as float64 goes, log(2e-308).
+
+        Parameters
+        ----------
+        margin : array-like of shape (n,) or (n, L)
+
+        Returns
+        -------
+        ndarray of the shape of `margin`
+        """
+        z = margins(margin).astype(np.float64)
+        tiny = np.finfo(np.float64).tiny
+        eta = np.maximum(self.posterior(z), tiny)
+        high = eta > 0.5  # there 1 - posterior cancels, and the slopes do not
+        slopes = [np.maximum(np.abs(self.gradient_hessian(np.full(z.shape, y), z)[0]), tiny) for y in (0, 1)]
+        low_odds = np.log(eta) - np.log1p(-np.where(high, 0.5, eta))
+        odds: Array = np.where(high, np.log(slopes[0]) - np.log(slopes[1]), low_odds)
+        return odds
 
     def _of_formulas(self, name: str, margin: Array) -> tuple[Array, Array]:
         pair = tuple(np.asarray(part) for part in getattr(self, name)(margin))
@@ -318,7 +383,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
 
     # ---- shared by both ----
 
-    def _class_weights(self, columns: int) -> tuple[Array, Array]:
+    def class_weights(self, columns: int) -> tuple[Array, Array]:
         """Weights of the labels 1 and 0, each of shape (columns,)."""
         alpha = self.alpha
         if alpha is None:
@@ -336,6 +401,25 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"alpha has {positive.size} numbers, but there are {columns} columns of labels")
         return positive, 1 - positive
 
+    def softmax_weights(self, classes: int) -> Array:
+        """Weight of each class in the softmax form, shape (classes,)."""
+        alpha = self.alpha
+        if alpha is None:
+            return np.ones(classes)
+        if isinstance(alpha, str):
+            raise ValueError(
+                f"alpha={alpha!r} is still a word: call loss.resolve(y_true, sample_weight) to turn it into numbers"
+            )
+        if np.ndim(alpha) == 0:
+            raise ValueError(
+                f"alpha={alpha!r} is one number, but there are {classes} classes: give one weight for each, "
+                "'balanced', 'effective' or None"
+            )
+        array = np.array([real("alpha", a, "(0, inf)") for a in np.asarray(alpha).tolist()])
+        if array.size != classes:
+            raise ValueError(f"alpha has {array.size} numbers, but there are {classes} classes: give one for each")
+        return array
+
     # ---- what the totals of the classes determine ----
 
     def resolve_totals(self: _Self, totals: ClassTotals) -> _Self:
@@ -347,19 +431,28 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 raise ValueError(
                     f"alpha={alpha!r} is not known: give None, a number in (0, 1), 'balanced' or 'effective'"
                 )
-            totals.require_both_classes()
+            totals.require_all_classes()
             positive, negative = totals.positive, totals.negative
             if alpha == "effective":
                 log_beta = np.log(real("beta", self.beta, "(0, 1)"))
                 positive, negative = -np.expm1(positive * log_beta), -np.expm1(negative * log_beta)
-            ratio = totals.in_shape_of_labels(negative / (positive + negative))
-            resolved.set_params(alpha=ratio if isinstance(ratio, float) else tuple(float(a) for a in ratio))
-        resolved._class_weights(totals.positive.size)  # raises if alpha is out of range, or not one per column
+            ratio = negative / (positive + negative)
+            if totals.kind == "multiclass" and self.has_softmax:
+                ratio = 1 / positive / np.sum(1 / positive)
+            shaped = totals.in_shape_of_labels(ratio)
+            resolved.set_params(alpha=shaped if isinstance(shaped, float) else tuple(float(a) for a in shaped))
+        # Raises if alpha is out of range, or not one per column.
+        if totals.kind == "multiclass" and self.has_softmax:
+            resolved.softmax_weights(totals.positive.size)
+        else:
+            resolved.class_weights(totals.positive.size)
         return resolved
 
     def intercepts(self, totals: ClassTotals) -> Array:
         """Margins at which the posterior is the base rate, shape (L,); see `intercept`."""
         rates = totals.base_rates()
+        if totals.kind == "multiclass" and self.has_softmax:
+            return self._softmax_margins_of(rates)
         return np.array([self._margin_of(rate, column, rates.size) for column, rate in enumerate(rates)])
 
     def normalizers(self, totals: ClassTotals) -> Array:
@@ -367,20 +460,44 @@ class Loss(BaseEstimator):  # type: ignore[misc]
 
         pi (1 - pi) / h(intercept), where pi is the base rate and h the Fisher Hessian. With them, engine
         parameters that are compared with Hessians (min_child_weight, min_sum_hessian_in_leaf, lambda) mean
-        what they mean for the logistic loss.
+        what they mean for the logistic loss. The softmax form has one factor for all its classes, from the sums
+        over them.
         """
         rates = totals.base_rates()
         at = self.intercepts(totals)[np.newaxis]
-        hessian: Array = self.gradient_hessian(np.ones_like(at), at)[1][0]
+        joint = totals.kind == "multiclass" and self.has_softmax
+        labels_of_any_kind = np.zeros(1) if joint else np.ones_like(at)
+        hessian: Array = self.gradient_hessian(labels_of_any_kind, at)[1][0]
         # An intercept at the very edge of ASL's dead zone has no curvature; what counts is the one just above.
-        above: Array = self.gradient_hessian(np.ones_like(at), at + 1e-6)[1][0]
-        factors: Array = rates * (1 - rates) / np.where(hessian > 0, hessian, np.maximum(above, np.finfo(float).tiny))
+        above: Array = self.gradient_hessian(labels_of_any_kind, at + 1e-6)[1][0]
+        hessian = np.where(hessian > 0, hessian, np.maximum(above, np.finfo(float).tiny))
+        wanted = rates * (1 - rates)
+        factors: Array = np.full(rates.size, wanted.sum() / hessian.sum()) if joint else wanted / hessian
         if not np.all((factors > 1e-30) & (factors < 1e30)):
             raise ValueError(
                 f"{self!r} has the Hessian {hessian.tolist()} at its intercept {at[0].tolist()}, which cannot be "
                 "scaled to that of the logistic loss: choose milder parameters of the loss, or normalize=False"
             )
         return factors
+
+    def _softmax_margins_of(self, rates: Array) -> Array:
+        """Margins, with mean 0, at which the softmax posterior is `rates`."""
+        wanted = np.log(rates)
+
+        def excess(z: Array) -> Array:
+            eta = self.posterior(z[np.newaxis], multiclass=True)[0]
+            # A shift of all margins changes nothing, so their mean is asked for as well.
+            error: Array = np.log(np.maximum(eta, np.finfo(float).tiny)) - wanted + np.mean(z)
+            return error
+
+        found = root(excess, wanted - wanted.mean(), tol=1e-14)
+        if not np.max(np.abs(excess(found.x))) < 1e-9:
+            raise ValueError(
+                f"{self!r} has no margins, or none that can be found, whose posterior is the base rates "
+                f"{rates.tolist()!r}; choose milder parameters of the loss"
+            )
+        margin: Array = found.x
+        return margin
 
     def _margin_of(self, probability: float, column: int, columns: int) -> float:
         """Margin of one column at which the posterior is `probability`."""
@@ -410,10 +527,18 @@ class KernelLoss(Loss):
     def _kernel(self) -> tuple[str, list[float]]:
         raise NotImplementedError
 
-    def _in_kernel(self, z: Array, scale: ArrayLike = 1.0, offset: ArrayLike = 0.0) -> kernels.Losses:
+    def _in_kernel(
+        self, z: Array, scale: ArrayLike = 1.0, offset: ArrayLike = 0.0, *, multiclass: bool = False
+    ) -> kernels.Losses:
         columns = columns_of(z)
         family, parameters = self._kernel()
-        positive, negative = self._class_weights(columns)
+        if multiclass and self.has_softmax:
+            if parameters[0] > _LARGEST_SOFTMAX_GAMMA:
+                raise ValueError(f"gamma={parameters[0]!r} is out of range for {columns} classes: give at most 100")
+            family, parameters = "softmax", parameters[:1]
+            positive = negative = self.softmax_weights(columns)
+        else:
+            positive, negative = self.class_weights(columns)
         offsets = np.broadcast_to(np.asarray(offset, np.float64), columns)
         return kernels.Losses(
             family, parameters, list(positive * scale), list(negative * scale), [float(o) for o in offsets]
@@ -421,7 +546,8 @@ class KernelLoss(Loss):
 
     def fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
         """Write `value` to an array."""
-        if not kernels.value(self._in_kernel(z, offset=offset), y, z, weight, out):
+        losses = self._in_kernel(z, offset=offset, multiclass=y.ndim < z.ndim)
+        if not kernels.value(losses, y, z, weight, out):
             _raise_for_rows(y, z, weight)
 
     def fill_derivatives(
@@ -436,16 +562,21 @@ class KernelLoss(Loss):
         max_step: float | None,
         scale: ArrayLike = 1.0,
         offset: ArrayLike = 0.0,
+        softmax_factor: float = 1.0,
     ) -> None:
         """Write `gradient_hessian` to two arrays."""
-        losses = self._in_kernel(z, scale, offset)
-        if not kernels.gradient_hessian(losses, y, z, weight, gradient, hessian, exact=exact, max_step=max_step):
+        losses = self._in_kernel(z, scale, offset, multiclass=y.ndim < z.ndim)
+        if not kernels.gradient_hessian(
+            losses, y, z, weight, gradient, hessian, exact=exact, max_step=max_step, softmax_factor=softmax_factor
+        ):
             _raise_for_rows(y, z, weight)
 
-    def fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0) -> None:
+    def fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0, multiclass: bool = False) -> None:
         """Write `posterior` to an array."""
-        if not kernels.posterior(self._in_kernel(z, offset=offset), z, out):
+        if not kernels.posterior(self._in_kernel(z, offset=offset, multiclass=multiclass), z, out):
             _raise_for_rows(None, z, None)
+        if multiclass and not self.has_softmax:
+            _normalise(out, z, offset)
 
 
 class FocalLoss(KernelLoss):
@@ -453,20 +584,33 @@ class FocalLoss(KernelLoss):
 
     l1 = alpha q^gamma n,  l0 = (1 - alpha) p^gamma m.
 
+    For K classes with p = softmax(z), q = 1 - p, n = -log p and the true class t, l = alpha_t q_t^gamma n_t. Its
+    Fisher Hessian is the diagonal of the expected second derivatives at the posterior of the margin,
+    eta_k proportional to p_k / (alpha_k A_k) with A = q^gamma (1 + gamma p n / q). The margin minimises the
+    expected loss there, so they are J^T diag(eta_t alpha_t f''(p_t)) J with f(p) = (1 - p)^gamma (-log p), which
+    is convex for every gamma >= 0, and J = diag(p) - p p^T: never negative, and p q for cross-entropy. Engines grow
+    the trees of all classes at once and look at the diagonal alone, so that their step can overshoot; for
+    cross-entropy twice the diagonal bounds the whole matrix (Gershgorin: a row's other entries sum to minus its
+    diagonal). `gbm_focal.xgboost` takes twice the diagonal, and `gbm_focal.lightgbm` K / (K - 1) times, as these
+    engines do for cross-entropy.
+
     Parameters
     ----------
-    gamma : float in [0, 1000], default 2.0
-        Focus on hard samples; 0 is cross-entropy.
+    gamma : float in [0, 1000], or Schedule, default 2.0
+        Focus on hard samples; 0 is cross-entropy. At most 100 for K classes.
     alpha : float in (0, 1), sequence of float, "balanced", "effective" or None, default None
-        Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1.
+        Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1. For K classes a
+        positive weight of each.
     beta : float in (0, 1), default 0.9999
         For ``alpha="effective"`` only.
 
     References
     ----------
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equations 4 and 5. Posterior: Charoenphakdee
-    et al., CVPR 2021, extended by alpha.
+    et al., CVPR 2021, theorem 11, extended by alpha.
     """
+
+    has_softmax = True
 
     def __init__(self, gamma: float = 2.0, alpha: Alpha = None, *, beta: float = 0.9999) -> None:
         self.gamma = gamma
@@ -530,12 +674,13 @@ class AsymmetricLoss(KernelLoss):
 class BalancedCrossEntropy(KernelLoss):
     """Cross-entropy with class weights.
 
-    l1 = alpha n,  l0 = (1 - alpha) m.
+    l1 = alpha n,  l0 = (1 - alpha) m.  For K classes it is the softmax form of `FocalLoss` with gamma 0.
 
     Parameters
     ----------
     alpha : float in (0, 1), sequence of float, "balanced", "effective" or None, default "balanced"
-        Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1, the logistic loss.
+        Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1, the logistic loss. For
+        K classes a positive weight of each.
     beta : float in (0, 1), default 0.9999
         For ``alpha="effective"`` only.
 
@@ -544,6 +689,8 @@ class BalancedCrossEntropy(KernelLoss):
     Xie and Tu, "Holistically-Nested Edge Detection", ICCV 2015, equation 2; Cui et al., "Class-Balanced Loss
     Based on Effective Number of Samples", CVPR 2019, for "effective".
     """
+
+    has_softmax = True
 
     def __init__(self, alpha: Alpha = "balanced", *, beta: float = 0.9999) -> None:
         self.alpha = alpha
@@ -581,6 +728,7 @@ class PowerCrossEntropy(KernelLoss):
 
 
 _SMALLEST_CLIP = 1e-9
+_LARGEST_SOFTMAX_GAMMA = 100  # 2^-gamma, the smallest power of the rest of a class, must be a normal float32
 
 
 def _gamma(name: str, value: Any) -> float:
@@ -591,9 +739,27 @@ def _checked(
     y_true: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[Array, Array, Array | None]:
     y, z = labels(y_true), margins(margin)
-    if y.shape != z.shape:
-        raise ValueError(f"y_true has shape {y.shape} and margin {z.shape}: give both one shape, (n,) or (n, L)")
+    if y.shape != z.shape and (y.ndim == z.ndim or y.shape[0] != z.shape[0] or y.ndim == 2):
+        raise ValueError(
+            f"y_true has shape {y.shape} and margin {z.shape}: give both one shape, (n,) or (n, L), or classes of "
+            "shape (n,) with margins of shape (n, K)"
+        )
     return y, z, weights(sample_weight, z.shape[0])
+
+
+def _one_versus_rest(y: Array, z: Array) -> Array:
+    """Labels in the shape of z: classes become one column each."""
+    return y[:, np.newaxis] == np.arange(z.shape[1]) if y.ndim < z.ndim else y
+
+
+def _normalise(posterior: Array, z: Array, offset: ArrayLike) -> None:
+    """Divide each row by its sum; where all have vanished the margins alone say which were the largest."""
+    total = posterior.sum(axis=1, keepdims=True)
+    lost = total[:, 0] < np.finfo(posterior.dtype).tiny
+    if lost.any():
+        posterior[lost] = softmax(z[lost] + np.asarray(offset), axis=1)
+        total[lost] = 1
+    posterior /= total
 
 
 def _raise_for_rows(y: Array | None, z: Array, weight: Array | None) -> NoReturn:
@@ -620,23 +786,37 @@ def check_hessian(hessian: str, max_step: float | None) -> None:
         real("max_step", max_step, "[1e-6, inf]")
 
 
+Kind = Literal["binary", "multilabel", "multiclass"]
+
+
 @dataclass(frozen=True, eq=False)
 class ClassTotals:
     """Total weight of the labels 1 and 0 in each column: all that alpha, intercept and scale depend on.
 
-    They add up, so the totals of a distributed training set are the sums of its parts'.
+    Of K classes each is a column, and 0 stands for all others. The totals add up, so those of a distributed
+    training set are the sums of its parts'.
     """
 
-    positive: Array  # shape (L,)
+    positive: Array  # shape (L,) or (K,)
     negative: Array
-    two_dimensional: bool  # whether the labels had shape (n, L)
+    kind: Kind
 
     @classmethod
-    def of(cls, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> ClassTotals:
-        """Count labels 0 and 1 of shape (n,) or (n, L), each with its sample weight."""
+    def of(
+        cls, y_true: ArrayLike, sample_weight: ArrayLike | None = None, *, classes: int | None = None
+    ) -> ClassTotals:
+        """Count labels of shape (n,) or (n, L), each with its sample weight.
+
+        Labels (n,) are those of two classes if none is above 1, unless the number of classes is given.
+        """
         y = labels(y_true)
         weight = weights(sample_weight, y.shape[0])
-        check_rows(y, None, weight)
+        if classes is None and y.ndim == 1 and y.size and np.max(y) > 1:  # a NaN is found below
+            classes = int(np.max(y)) + 1 if np.max(y) < _MOST_CLASSES else 2
+        check_rows(y, None, weight, classes)
+        if classes is not None and y.ndim == 1:
+            counts = np.bincount(y.astype(np.int64), weight, minlength=classes).astype(np.float64)
+            return cls(counts, counts.sum() - counts, "multiclass")
         rows = y if y.ndim == 2 else y[:, np.newaxis]
         if weight is None:
             positive = rows.sum(axis=0, dtype=np.float64)
@@ -647,29 +827,42 @@ class ClassTotals:
                 np.sum(np.broadcast_to(beside, rows.shape), axis=0, dtype=np.float64, where=rows == label)
                 for label in (1, 0)
             )
-        return cls(positive, negative, y.ndim == 2)
+        return cls(positive, negative, "multilabel" if y.ndim == 2 else "binary")
 
-    def require_both_classes(self) -> None:
-        """Raise if a label has no weight in some column."""
+    def require_all_classes(self) -> None:
+        """Raise if a class has no weight."""
+        if self.kind == "multiclass" and np.count_nonzero(self.positive) > 1:
+            missing = np.flatnonzero(self.positive == 0)
+            if missing.size:
+                raise ValueError(
+                    f"y_true holds no weight on class {missing[0]} of the {self.positive.size} classes: base rate and "
+                    "class weights need all of them; number the classes without gaps"
+                )
+            return
         for column in np.flatnonzero((self.positive == 0) | (self.negative == 0)):
-            where = f" in column {column}" if self.two_dimensional else ""
+            where = f" in column {column}" if self.kind == "multilabel" else ""
             if self.positive[column] == self.negative[column]:
                 raise ValueError(f"y_true{where} has no rows: base rate and class weights need both labels, 0 and 1")
             label = 0 if self.positive[column] == 0 else 1
+            if self.kind == "multiclass":
+                label = int(np.argmax(self.positive))
             raise ValueError(
                 f"y_true holds a single class{where}: all its weight is on label {label}; base rate and class weights "
-                "need both labels, 0 and 1"
+                "need more than one"
             )
 
     def base_rates(self) -> Array:
-        """Share of the label 1 in each column, shape (L,)."""
-        self.require_both_classes()
+        """Share of the label 1 in each column, or of each class."""
+        self.require_all_classes()
         rates: Array = self.positive / (self.positive + self.negative)
         return rates
 
     def in_shape_of_labels(self, per_column: Array) -> float | Array:
-        """Return a number for labels of shape (n,), the array for (n, L)."""
-        return per_column if self.two_dimensional else float(per_column[0])
+        """Return a number for two classes, else the array."""
+        return float(per_column[0]) if self.kind == "binary" else per_column
+
+
+_MOST_CLASSES = 2**24  # which float32, the engines' type of labels, can number
 
 
 @functools.lru_cache(maxsize=128)

@@ -2,8 +2,8 @@
 
 `train` starts at the loss's intercept, stores it in the model as `base_score`, and stores the loss in the
 booster's attributes; `predict_proba` reads it from there, also on a booster loaded from a file. The booster
-says `binary:logistic`, so its own `predict` returns sigmoid(margin), which is not a probability under these
-losses: use `predict_proba`.
+says `binary:logistic` (or `multi:softprob`), so its own `predict` returns sigmoid(margin) (or softmax), which is
+not a probability under these losses: use `predict_proba`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,24 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
+from sklearn.base import clone
 
 try:
     import xgboost
 except ImportError as error:
     raise ImportError("gbm_focal.xgboost needs XGBoost 2.1 or newer: pip install 'gbm_focal[xgboost]'") from error
 
-from .boosting import BaseMetric, BaseObjective, Link, keeps_the_base_rate, require_loss, weights_of_engine
+from .boosting import (
+    MAXIMISED_PREFIXES,
+    BaseMetric,
+    BaseObjective,
+    Link,
+    Plan,
+    keeps_the_base_rate,
+    require_loss,
+    warn_of_no_split,
+    weights_of_engine,
+)
 from .losses import Array, ClassTotals, Hessian, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
@@ -27,6 +38,8 @@ __all__ = ["Metric", "Objective", "predict_proba", "train"]
 _ATTRIBUTE = "gbm_focal"
 # Metrics of the order of the margins: right whatever the link is.
 _RANKING_METRICS = ("auc", "aucpr", "map", "ndcg", "pre")  # with an end such as "@5"
+# Older versions have one base_score for all columns.
+_HAS_VECTOR_BASE_SCORE = tuple(int(part) for part in xgboost.__version__.split(".")[:2]) >= (3, 1)
 
 
 class Objective(BaseObjective):
@@ -57,29 +70,49 @@ class Objective(BaseObjective):
     >>> booster = xgboost.train({"objective": "binary:logistic"}, data, 5, obj=Objective(FocalLoss()))
     """
 
+    def softmax_factor(self, classes: int) -> float:
+        """Return 2, as `multi:softprob` does: it bounds the whole matrix of second derivatives by its diagonal."""
+        return 2.0
+
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         """Gradient and Hessian of (margin, DMatrix), or of (y_true, margin) as scikit-learn orders them."""
         # `train` alone may overwrite: there both arrays are copies that XGBoost has made for this call.
         overwrite = self._fixed is not None
-        return self.derivatives(*_in_order(first, second, sample_weight), overwrite=overwrite)
+        data = second if isinstance(second, xgboost.DMatrix) else None
+        return self.derivatives(*_in_order(first, second, sample_weight), data=data, overwrite=overwrite)
 
 
 class Metric(BaseMetric):
-    """The weighted mean of a loss as an evaluation metric of XGBoost; smaller is better.
+    """The weighted mean of a loss, or a metric of its posteriors, as an evaluation metric of XGBoost.
 
     It goes into ``custom_metric=`` of `xgboost.train` and ``eval_metric=`` of the scikit-learn classes, beside an
-    `Objective`: XGBoost passes the margin, which it needs, only under a custom objective.
+    `Objective`: XGBoost passes the margin, which it needs, only under a custom objective. Smaller is always better,
+    which is what XGBoost's early stopping takes a callable for: of a metric of which greater is better the
+    negative is returned, and its name begins with "neg_".
 
     Parameters
     ----------
     loss : Loss
         With a word for `alpha` it is resolved on the labels of each evaluated data set.
+    metric : str or callable, optional
+        The name of a scikit-learn scorer ("average_precision", "neg_log_loss", ...), a scorer, or a function
+        metric(y_true, y_score) of the posteriors of label 1 (or of all columns), whose name ends with _score
+        (greater is better), _loss or _error, or that has an attribute `greater_is_better`. By default the loss.
     """
 
+    @property
+    def __name__(self) -> str:
+        """Name under which XGBoost reports the metric."""
+        name = self._name
+        if self._greater_is_better:
+            name = name.removeprefix("neg_") if name.startswith("neg_") else f"neg_{name}"
+        return f"loss_{name}" if name.startswith(MAXIMISED_PREFIXES) else name
+
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> Any:
-        """Return (name, mean) of (margin, DMatrix), or the mean of (y_true, margin)."""
-        mean = self.mean(*_in_order(first, second, sample_weight))
-        return (self.__name__, mean) if isinstance(second, xgboost.DMatrix) else mean
+        """Return (name, score) of (margin, DMatrix), or the score of (y_true, margin)."""
+        score = self.score(*_in_order(first, second, sample_weight))
+        score = -score if self._greater_is_better else score
+        return (self.__name__, score) if isinstance(second, xgboost.DMatrix) else score
 
 
 def train(
@@ -100,10 +133,12 @@ def train(
     ----------
     params : dict or list of pairs
         XGBoost's parameters. `objective` and, unless given, `base_score` are set here. Of XGBoost's metrics
-        only those of the order are accepted (auc, aucpr, ...): the others would take sigmoid(margin) for a
-        probability.
+        only those of the order are accepted (auc, aucpr, ...), and none for classes: the others would take
+        sigmoid(margin) for a probability. `num_class` says that the labels are classes.
     dtrain : DMatrix or QuantileDMatrix
-        Labels 0 or 1, of shape (n,) or (n, L); its weights and its base_margin count.
+        Labels 0 or 1, of shape (n,) or (n, L), or classes 0 to num_class - 1; its weights and its base_margin
+        count. Before XGBoost 3.1, which has one base_score for all columns, training on more than one column
+        starts at 0 instead of the intercepts.
     num_boost_round : int, default 10
     loss : Loss
     hessian, max_step, normalize
@@ -136,27 +171,36 @@ def train(
         raise ValueError("dtrain has no labels: give DMatrix(..., label=y) with y of 0 and 1")
     if y.size > dtrain.num_row():
         y = y.reshape(dtrain.num_row(), -1)
-    totals = ClassTotals.of(y, weights_of_engine(dtrain.get_weight()))
-    totals.require_both_classes()
-    resolved = loss.resolve_totals(totals)
+    classes = int(settings.get("num_class") or 0)
+    totals = ClassTotals.of(y, weights_of_engine(dtrain.get_weight()), classes=classes or None)
+    if totals.kind == "multiclass" and not classes:
+        raise ValueError(
+            f"the labels of dtrain go up to {totals.positive.size - 1}: give labels 0 and 1, or, if they are classes, "
+            f"num_class={totals.positive.size} in params"
+        )
+    totals.require_all_classes()
+    resolved = loss.at_round(np.inf).resolve_totals(totals)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
+    first_round = 0
     start = engine_kwargs.get("xgb_model")
     if start is not None:
         # Left in place, the best iteration of the earlier training would hide the new trees.
         start = start.copy() if isinstance(start, xgboost.Booster) else xgboost.Booster(model_file=start)
         start.set_attr(best_iteration=None, best_score=None)
         engine_kwargs["xgb_model"] = start
+        first_round = start.num_boosted_rounds()
     elif "base_score" not in settings:
-        settings["base_score"] = _base_score(resolved, totals)
+        settings.update(_start(loss, totals))
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
-    objective.fixed_on(totals, np.zeros(1))
+    objective.fixed_on(totals, np.zeros(1), first_round)
     del y
     engine_kwargs.setdefault("custom_metric", Metric(resolved))
     calibration = _Calibration(resolved, totals, dtrain)
-    if calibrate and not keeps_the_base_rate(resolved):
+    if calibrate and not keeps_the_base_rate(resolved, totals.kind):
         engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
     booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
     booster.set_attr(**{_ATTRIBUTE: calibration.link.to_json()})
+    _warn_if_no_split(booster)
     return booster
 
 
@@ -175,10 +219,15 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
 
     Returns
     -------
-    ndarray of shape (n, 2) with the probabilities of 0 and 1; (n, L) with those of 1 for L labels
+    ndarray of shape (n, 2) with the probabilities of 0 and 1; (n, K) of K classes; (n, L) of 1 for L labels
+
+    Raises
+    ------
+    ValueError
+        If the booster does not know its loss, and none is given.
     """
     if loss is not None:
-        link = Link.bare(loss)
+        link = Link.bare(loss, "multiclass" if '"multi:' in booster.save_config() else "binary")
     else:
         stored = booster.attr(_ATTRIBUTE)
         if stored is None:
@@ -199,7 +248,7 @@ class _Calibration(xgboost.callback.TrainingCallback):
     """Fits the link when training ends, while XGBoost still has the margins of the training data at hand."""
 
     def __init__(self, loss: Loss, totals: ClassTotals, dtrain: xgboost.DMatrix) -> None:
-        self.link = Link.bare(loss)
+        self.link = Link.bare(loss, totals.kind)
         self._totals = totals
         self._dtrain = dtrain
 
@@ -227,7 +276,11 @@ def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -
     given = [value for name, value in pairs if name == "eval_metric" and value is not None]
     metrics = [metric for value in given for metric in ([value] if isinstance(value, str) else value)]
     settings = {name: value for name, value in pairs if name != "eval_metric"}
-    if settings.get("objective", "binary:logistic") != "binary:logistic":
+    classes = int(settings.get("num_class") or 0)
+    if classes < 2:
+        settings.pop("num_class", None)
+    objective = "multi:softprob" if classes > 1 else "binary:logistic"
+    if settings.get("objective", objective) != objective:
         raise ValueError(
             f"objective={settings['objective']!r} contradicts loss=: leave it out, the loss is the objective"
         )
@@ -236,17 +289,18 @@ def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -
             f"scale_pos_weight={settings['scale_pos_weight']!r} has no effect on a custom objective: give the loss "
             "alpha instead, a number or 'balanced'"
         )
-    if int(settings.get("num_class") or 0) > 1:
-        raise ValueError(
-            f"num_class={settings['num_class']!r} is not possible with a loss of two classes: leave it out"
-        )
     for metric in metrics:
+        if classes > 1:
+            raise ValueError(
+                f"eval_metric={metric!r} would take softmax(margin) for probabilities, which they are not under this "
+                "loss: leave it out for the loss itself, or use custom_metric=Metric(loss, 'neg_log_loss') or another"
+            )
         if str(metric).partition("@")[0] not in _RANKING_METRICS:
             raise ValueError(
                 f"eval_metric={metric!r} would take sigmoid(margin) for a probability, which it is not under this "
                 f"loss: leave it out for the loss itself, or use one of {', '.join(_RANKING_METRICS)}"
             )
-    settings["objective"] = "binary:logistic"
+    settings["objective"] = objective
     if metrics:
         settings["eval_metric"] = metrics
     else:
@@ -254,13 +308,106 @@ def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -
     return settings
 
 
-def _base_score(loss: Loss, totals: ClassTotals) -> float | list[float]:
-    """XGBoost's way of storing the intercept: its sigmoid, as float32."""
+def _start(loss: Loss, totals: ClassTotals) -> dict[str, Any]:
+    """Return the parameter base_score, XGBoost's way of storing the intercept: its sigmoid, as float32."""
+    loss = loss.at_round(0).resolve_totals(totals)
     intercept = loss.intercepts(totals)
+    if totals.positive.size > 1 and not _HAS_VECTOR_BASE_SCORE:
+        return {"base_score": 0.5}
+    if totals.kind == "multiclass":  # of multi:softprob the margin itself
+        return {"base_score": intercept.tolist()}
     score = expit(intercept)
     if not np.all((np.float32(score) > 0) & (np.float32(score) < 1)):
         raise ValueError(
             f"the intercept {intercept.tolist()} of {loss!r} is too far out for XGBoost's float32 base_score; choose "
             "milder parameters of the loss, or give base_score yourself"
         )
-    return score.tolist() if totals.two_dimensional else float(score[0])
+    return {"base_score": score.tolist() if totals.kind == "multilabel" else float(score[0])}
+
+
+def _warn_if_no_split(booster: xgboost.Booster) -> None:
+    trees = booster.num_boosted_rounds() > 0 and '"gblinear"' not in booster.save_config()
+    if trees and not booster.get_score(importance_type="weight"):
+        warn_of_no_split()
+
+
+# ---- the scikit-learn classes, for FocalClassifier ----
+
+
+def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict[str, Any]) -> Any:
+    """Fit a clone of an `XGBClassifier` as the plan says."""
+    parameters = estimator.get_params()
+    kind = parameters.get("objective")
+    if callable(kind) or (kind is not None and kind.partition(":")[0] not in ("binary", "multi")):
+        raise ValueError(f"objective={kind!r} of the estimator contradicts loss: leave it out")
+    if parameters.get("scale_pos_weight") is not None:
+        _checked_parameters({"scale_pos_weight": parameters["scale_pos_weight"]})
+    metric = plan.metric if plan.metric is not None else parameters.get("eval_metric")
+    resolved = plan.loss.at_round(np.inf).resolve_totals(plan.totals)
+    settings: dict[str, Any] = {
+        "eval_metric": Metric(resolved, plan.named_metric(metric)),
+        "disable_default_eval_metric": True,
+    }
+    start, first_round = fit_params.get("xgb_model"), 0
+    if start is not None:
+        start = start.get_booster() if isinstance(start, xgboost.XGBModel) else start
+        start = start if isinstance(start, xgboost.Booster) else xgboost.Booster(model_file=start)
+        first_round = start.num_boosted_rounds()
+    elif parameters.get("base_score") is None:
+        settings.update(_start(plan.loss, plan.totals))
+    objective = Objective(plan.loss, **plan.conditioning).fixed_on(plan.totals, np.zeros(1), first_round)
+    model = clone(estimator).set_params(objective=objective, **settings)
+    if plan.eval_set:
+        fit_params = {**fit_params, "eval_set": plan.eval_set, "sample_weight_eval_set": plan.eval_weights}
+    model.fit(X, y, **{"sample_weight": plan.sample_weight, "verbose": False, **fit_params})
+    _warn_if_no_split(model.get_booster())
+    return model
+
+
+def margin_of_estimator(model: Any, X: Any) -> Array:
+    """Margins of a fitted `XGBClassifier`."""
+    margin: Array = model.predict(X, output_margin=True)
+    return margin
+
+
+def evals_result_of(model: Any) -> dict[str, Any]:
+    """History of the metric on the evaluation sets."""
+    result: dict[str, Any] = model.evals_result()
+    return result
+
+
+def best_iteration_of(model: Any) -> int | None:
+    """Where early stopping stopped, if it did."""
+    best = model.get_booster().attr("best_iteration")
+    return None if best is None else int(best)
+
+
+def importances_of(model: Any) -> Array:
+    """Return the importances of the features."""
+    importances: Array = model.feature_importances_
+    return importances
+
+
+MODEL_FILE = "model.ubj"
+
+
+def version() -> str:
+    """XGBoost's version."""
+    return str(xgboost.__version__)
+
+
+def model_bytes_of(model: Any) -> bytes:
+    """Return the model in XGBoost's binary JSON."""
+    return bytes(model.get_booster().save_raw("ubj"))
+
+
+def new_estimator(settings: dict[str, Any]) -> Any:
+    """Make an `XGBClassifier`."""
+    return xgboost.XGBClassifier(**settings)
+
+
+def estimator_from_bytes(content: bytes, settings: dict[str, Any]) -> Any:
+    """Make a fitted `XGBClassifier` of what `model_bytes_of` returned."""
+    model = xgboost.XGBClassifier(**settings)
+    model.load_model(bytearray(content))
+    return model

@@ -538,7 +538,9 @@ def test_bad_row_in_any_block_is_found(loss):
         ([0, 1], [1, 0], "single class.*label 0"),
         ([[0, 1], [1, 1]], None, "single class in column 1"),
         ([], None, "no rows"),
-        ([0, 3], None, r"y_true\[1\] is 3"),
+        ([0, 3], None, "class 1 of the 4 classes"),
+        ([0, 1.5, 2], None, r"y_true\[1\] is 1.5"),
+        ([0, -1, 2], None, r"y_true\[1\] is -1"),
     ],
 )
 def test_labels_without_a_base_rate(method, y, w, message):

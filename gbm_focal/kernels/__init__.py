@@ -45,6 +45,7 @@ def gradient_hessian(
     *,
     exact: bool,
     max_step: float | None,
+    softmax_factor: float,
 ) -> bool:
     """Fill `gradient` and `hessian`; False if a row was invalid."""
     return _gradient_hessian(
@@ -56,6 +57,7 @@ def gradient_hessian(
         hessian,
         exact,
         max_step,
+        softmax_factor,
     )
 
 

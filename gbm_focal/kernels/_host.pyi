@@ -31,5 +31,6 @@ def gradient_hessian(
     hessian: NDArray[Any],
     exact: bool,
     max_step: float | None,
+    softmax_factor: float,
 ) -> bool: ...
 def posterior(losses: Losses, margin: NDArray[Any], out: NDArray[Any]) -> bool: ...

@@ -672,6 +672,97 @@ struct Power {
     }
 };
 
+// Softmax focal loss over K classes with weights w; gamma 0 is (weighted) cross-entropy.
+//   l_t = w_t q_t^g n_t for the true class t, with p = softmax(z), q = 1 - p, n = -log p
+//   d l_t / d z_k = w_t A_t (p_k - [k = t]),  A = q^g (1 + g p n / q)
+//   posterior: eta_k proportional to p_k / (w_k A_k)
+// The margin minimises the expected loss at its own posterior, and there the expected Hessian is
+// J^T diag(eta_t w_t f''(p_t)) J, where f(p) = (1 - p)^g (-log p) is convex and J = diag(p) - p p^T: what f' adds
+// vanishes, because it is the same for all classes and the p sum to 1. Its diagonal is a sum of positive terms,
+//   h_k = S (p_k q_k D_k + p_k^2 sum over t != k of p_t D_t / q_t),
+//   D = (q + g p (2 + (g - 1) p n / q)) / (1 + g p n / q),  1 / S = sum of p_t / (w_t A_t).
+// For g = 0 it is p_k q_k. n <= q / p makes D positive for every g >= 0.
+//
+// A row is walked class by class, four times. The largest class is kept apart from the others, whose exponentials
+// alone make up its q: 1 - p would cancel.
+template <class Real, template <class> class Exponent>
+struct SoftmaxFocal {
+    static constexpr int PARAMETERS = 1;
+    Exponent<Real> gamma;
+
+    explicit GBM_FOCAL_FUNCTION SoftmaxFocal(const double* parameters) : gamma(parameters[0]) {}
+
+    // exp(z - largest). The difference is rounded, which exp would multiply by up to 87, so its remainder counts.
+    static GBM_FOCAL_FUNCTION Real relative(Real z, Real largest) {
+        const Real difference = z - largest;
+        const Real back = z - difference;
+        const Real remainder = (z - (difference + back)) + (back - largest);
+        const Real result = exponential(difference);
+        return difference < -Format<Real>::EXP_LIMIT ? Real(0) : result + result * remainder;
+    }
+
+    // One class of a row. relative is exp(z - largest), others the sum of it over all classes but the largest.
+    struct Class {
+        bool is_largest;
+        Real p, q, n, n_over_q, p_over_others;
+
+        GBM_FOCAL_FUNCTION Class(bool is_largest, Real z, Real relative, Real largest, Real others, Real softplus)
+            : is_largest(is_largest) {
+            using F = Format<Real>;
+            const Real total = Real(1) + others;
+            const Real inverse = Real(1) / total;
+            const Real rest = is_largest ? others : total - relative;
+            const bool lost = rest < F::SMALLEST;  // n and q of the largest class vanish together
+            p = relative * inverse;
+            q = rest * inverse;
+            n = finite((largest - z) + softplus);
+            n_over_q = lost ? Real(1) : n / (lost ? Real(1) : q);
+            p_over_others = relative / maximum(others, F::SMALLEST);
+        }
+    };
+
+    GBM_FOCAL_FUNCTION Real power(const Class& of) const {  // q^g
+        return gamma.power(maximum(of.q, Format<Real>::SMALLEST));
+    }
+    GBM_FOCAL_FUNCTION Real slope(const Class& of) const {  // A / q^g
+        return Real(1) + gamma.value * of.p * of.n_over_q;
+    }
+    GBM_FOCAL_FUNCTION Real curvature(const Class& of) const {  // D
+        const Real g = gamma.value;
+        return (of.q + g * of.p * (Real(2) + (g - Real(1)) * of.p * of.n_over_q)) / slope(of);
+    }
+
+    // eta / eta of the largest class, from w A of both.
+    static GBM_FOCAL_FUNCTION Real odds(Real relative, Real weighted_slope, Real weighted_slope_of_largest) {
+        return relative * (weighted_slope_of_largest / maximum(weighted_slope, Format<Real>::SMALLEST));
+    }
+
+    // h / S, from the sum of p D / q over all classes but the largest, and p D of the largest.
+    static GBM_FOCAL_FUNCTION Real fisher(const Class& of, Real curvature, Real sum_of_others, Real of_largest) {
+        const Real own = of.p * curvature;
+        const Real rest = of.is_largest ? sum_of_others : maximum(sum_of_others - own / of.q, Real(0));
+        const Real across = of.is_largest ? Real(0) : of.p_over_others * of_largest;
+        return own * of.q + of.p * (of.p * rest + across);
+    }
+
+    // Second derivative of l_t / w_t by the margin of t itself.
+    GBM_FOCAL_FUNCTION Real exact_of_truth(const Class& truth) const {
+        const Real g = gamma.value;
+        return power(truth) * truth.p *
+               ((Real(1) + Real(2) * g) * truth.q + g * truth.n * (g * truth.p - truth.q));
+    }
+    // p A' q^(2 - g) of the true class; A' is by p.
+    GBM_FOCAL_FUNCTION Real bend(const Class& truth) const {
+        const Real g = gamma.value;
+        return g * truth.p * (truth.n * (Real(1) - g * truth.p) - Real(2) * truth.q);
+    }
+    // Second derivative of l_t / w_t by the margin of another class: A p q - (p / q_t)^2 q_t^g bend.
+    static GBM_FOCAL_FUNCTION Real exact_of_other(const Class& of, Real p_over_rest, Real slope_of_truth,
+                                                  Real bend_of_truth) {
+        return slope_of_truth * of.p * of.q - p_over_rest * p_over_rest * bend_of_truth;
+    }
+};
+
 // ---- one row, as a loop or a thread sees it ----
 
 // How derivatives become what a boosting engine can use: a Hessian of at least |gradient| *
@@ -680,6 +771,11 @@ struct Power {
 template <class Real>
 struct HessianBound {
     Real inverse_max_step, floor;
+
+    GBM_FOCAL_FUNCTION Real raise(Real gradient, Real hessian) const {
+        const Real magnitude = maximum(gradient, -gradient);
+        return maximum(hessian, magnitude * inverse_max_step + floor);
+    }
 };
 
 // All stages in a row, for a caller that has no loop to split.
@@ -705,8 +801,7 @@ GBM_FOCAL_FUNCTION Derivatives<Real> row_derivatives(const Loss& loss, const Hes
     const auto at = loss.at(z, parts);
     const Derivatives<Real> bare = EXACT ? loss.exact(at, positive) : loss.fisher(at, positive);
     const Real gradient = weight * bare.gradient;
-    const Real magnitude = maximum(gradient, -gradient);
-    return {gradient, maximum(weight * bare.hessian, magnitude * bound.inverse_max_step + bound.floor)};
+    return {gradient, bound.raise(gradient, weight * bare.hessian)};
 }
 
 template <class Real, class Loss>

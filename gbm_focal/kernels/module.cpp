@@ -38,6 +38,7 @@ using gbm_focal::HessianBound;
 using gbm_focal::IntegerExponent;
 using gbm_focal::Power;
 using gbm_focal::RealExponent;
+using gbm_focal::SoftmaxFocal;
 
 constexpr std::int64_t BLOCK = 512;
 
@@ -57,6 +58,22 @@ FOR_EACH_PROCESSOR bool weights_are_valid(const Real* __restrict w, std::int64_t
     typename gbm_focal::Format<Real>::Bits invalid = 0;
     for (std::int64_t i = 0; i < n; ++i) invalid |= gbm_focal::weight_is_valid(w[i]) ? 0u : 1u;
     return invalid == 0;
+}
+
+// Whether every label is a class, 0 to classes - 1.
+template <class Real>
+FOR_EACH_PROCESSOR bool classes_are_valid(const Real* __restrict y, std::int64_t classes, std::int64_t n) {
+    typename gbm_focal::Format<Real>::Bits invalid = 0;
+    const Real last = static_cast<Real>(classes - 1);
+    for (std::int64_t i = 0; i < n; ++i) invalid |= (y[i] >= Real(0)) & (y[i] <= last) ? 0u : 1u;
+    for (std::int64_t i = 0; i < n; ++i) invalid |= y[i] == std::nearbyint(y[i]) ? 0u : 1u;
+    return invalid == 0;
+}
+
+template <class Real>
+FOR_EACH_PROCESSOR void one_versus_rest(const Real* __restrict y, std::int64_t column, Real* __restrict label,
+                                        std::int64_t n) {
+    for (std::int64_t i = 0; i < n; ++i) label[i] = y[i] == Real(column) ? Real(1) : Real(0);
 }
 
 template <class Loss, class Real>
@@ -118,6 +135,169 @@ FOR_EACH_PROCESSOR void block_posterior(const Loss& loss, const PartsOfBlock<Los
     const Loss local = loss;
     for (std::int64_t i = 0; i < n; ++i)
         posterior[i] = gbm_focal::row_posterior(local, z[i], parts_of_row<Loss>(parts, i));
+}
+
+// ---- softmax: the same, over a block of rows that lie class after class ----
+
+// One block of rows of K classes, and what is known of its rows.
+template <class Real>
+struct ClassBlock {
+    std::int64_t classes, rows;  // rows <= BLOCK
+    std::vector<Real> z, relative, slope, curvature;  // class after class; slope is w A
+    Real largest[BLOCK], index[BLOCK], others[BLOCK], softplus[BLOCK];
+    Real slope_of_largest[BLOCK], curvature_of_largest[BLOCK];
+    Real odds[BLOCK], curvature_of_others[BLOCK];
+    Real label[BLOCK], weight_of_truth[BLOCK], slope_of_truth[BLOCK], rest_of_truth[BLOCK], bend_of_truth[BLOCK];
+    Real value[BLOCK];
+
+    explicit ClassBlock(std::int64_t classes)
+        : classes(classes),
+          rows(std::clamp<std::int64_t>(8192 / classes, 16, BLOCK)),
+          z(classes * rows),
+          relative(z.size()),
+          slope(z.size()),
+          curvature(z.size()) {}
+};
+
+template <class Real>
+FOR_EACH_PROCESSOR void find_largest(ClassBlock<Real>& b, std::int64_t n) {
+    std::copy(b.z.data(), b.z.data() + n, b.largest);
+    std::fill(b.index, b.index + n, Real(0));
+    for (std::int64_t k = 1; k < b.classes; ++k) {
+        const Real* __restrict z = b.z.data() + k * b.rows;
+        for (std::int64_t i = 0; i < n; ++i) {
+            const bool larger = z[i] > b.largest[i];
+            b.largest[i] = larger ? z[i] : b.largest[i];
+            b.index[i] = larger ? Real(k) : b.index[i];
+        }
+    }
+}
+
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void sum_exponentials(const SoftmaxFocal<Real, Exponent>&, ClassBlock<Real>& b, std::int64_t n) {
+    std::fill(b.others, b.others + n, Real(0));
+    for (std::int64_t k = 0; k < b.classes; ++k) {
+        const Real* __restrict z = b.z.data() + k * b.rows;
+        Real* __restrict relative = b.relative.data() + k * b.rows;
+        for (std::int64_t i = 0; i < n; ++i) {
+            relative[i] = SoftmaxFocal<Real, Exponent>::relative(z[i], b.largest[i]);
+            b.others[i] += b.index[i] == Real(k) ? Real(0) : relative[i];
+        }
+    }
+    for (std::int64_t i = 0; i < n; ++i) b.softplus[i] = gbm_focal::log1p_positive(b.others[i]);
+}
+
+template <class Real, template <class> class Exponent>
+GBM_FOCAL_FUNCTION auto class_of(const ClassBlock<Real>& b, const Real* z, const Real* relative, std::int64_t k,
+                                 std::int64_t i) {
+    return typename SoftmaxFocal<Real, Exponent>::Class(b.index[i] == Real(k), z[i], relative[i], b.largest[i],
+                                                        b.others[i], b.softplus[i]);
+}
+
+// Slopes and curvatures of all classes, and those of the largest and the true class.
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void find_slopes(const SoftmaxFocal<Real, Exponent>& loss, const double* weights,
+                                    ClassBlock<Real>& b, std::int64_t n) {
+    const SoftmaxFocal<Real, Exponent> local = loss;
+    for (std::int64_t k = 0; k < b.classes; ++k) {
+        const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
+        Real *__restrict slope = b.slope.data() + k * b.rows, *__restrict curvature = b.curvature.data() + k * b.rows;
+        const Real w = static_cast<Real>(weights[k]);
+        for (std::int64_t i = 0; i < n; ++i) {
+            const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
+            slope[i] = w * (local.power(of) * local.slope(of));
+            curvature[i] = local.curvature(of);
+            b.slope_of_largest[i] = of.is_largest ? slope[i] : b.slope_of_largest[i];
+            b.curvature_of_largest[i] = of.is_largest ? of.p * curvature[i] : b.curvature_of_largest[i];
+            const bool truth = b.label[i] == Real(k);
+            b.slope_of_truth[i] = truth ? slope[i] : b.slope_of_truth[i];
+        }
+    }
+}
+
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void sum_classes(const SoftmaxFocal<Real, Exponent>&, ClassBlock<Real>& b, std::int64_t n) {
+    std::fill(b.odds, b.odds + n, Real(0));
+    std::fill(b.curvature_of_others, b.curvature_of_others + n, Real(0));
+    for (std::int64_t k = 0; k < b.classes; ++k) {
+        const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
+        const Real *__restrict slope = b.slope.data() + k * b.rows, *__restrict curvature = b.curvature.data() + k * b.rows;
+        for (std::int64_t i = 0; i < n; ++i) {
+            const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
+            const Real odds = SoftmaxFocal<Real, Exponent>::odds(relative[i], slope[i], b.slope_of_largest[i]);
+            b.odds[i] += of.is_largest ? Real(0) : odds;
+            b.curvature_of_others[i] += of.is_largest ? Real(0) : of.p * curvature[i] / of.q;
+        }
+    }
+}
+
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void class_fisher(const SoftmaxFocal<Real, Exponent>&, HessianBound<Real> bound, Real factor,
+                                     const ClassBlock<Real>& b, std::int64_t k, const Real* __restrict w,
+                                     Real* __restrict gradient, Real* __restrict hessian, std::int64_t n) {
+    const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
+    const Real* __restrict curvature = b.curvature.data() + k * b.rows;
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
+        const Real total = Real(1) + b.others[i];
+        const Real scale = b.slope_of_largest[i] * total / (Real(1) + b.odds[i]);  // S
+        const Real bare = SoftmaxFocal<Real, Exponent>::fisher(of, curvature[i], b.curvature_of_others[i],
+                                                               b.curvature_of_largest[i]);
+        const Real first = w[i] * b.slope_of_truth[i] * (b.label[i] == Real(k) ? -of.q : of.p);
+        gradient[i] = first;
+        hessian[i] = bound.raise(first, w[i] * factor * scale * bare);
+    }
+}
+
+// What the exact Hessian needs of the true class.
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void find_truth(const SoftmaxFocal<Real, Exponent>& loss, const double* weights,
+                                   ClassBlock<Real>& b, std::int64_t n) {
+    const SoftmaxFocal<Real, Exponent> local = loss;
+    for (std::int64_t k = 0; k < b.classes; ++k) {
+        const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
+        const Real w = static_cast<Real>(weights[k]);
+        for (std::int64_t i = 0; i < n; ++i) {
+            const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
+            const bool truth = b.label[i] == Real(k);
+            const Real power = w * local.power(of);
+            b.value[i] = truth ? gbm_focal::finite(power * of.n) : b.value[i];
+            b.rest_of_truth[i] = truth ? (of.is_largest ? Real(0) : of.q) : b.rest_of_truth[i];
+            b.bend_of_truth[i] = truth ? power * local.bend(of) : b.bend_of_truth[i];
+            b.weight_of_truth[i] = truth ? w : b.weight_of_truth[i];
+        }
+    }
+}
+
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void class_exact(const SoftmaxFocal<Real, Exponent>& loss, HessianBound<Real> bound,
+                                    const ClassBlock<Real>& b, std::int64_t k, const Real* __restrict w,
+                                    Real* __restrict gradient, Real* __restrict hessian, std::int64_t n) {
+    const SoftmaxFocal<Real, Exponent> local = loss;
+    const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
+        const bool truth = b.label[i] == Real(k);
+        const bool truth_is_largest = b.rest_of_truth[i] == Real(0);
+        const Real rest = truth_is_largest ? Real(1) : b.rest_of_truth[i];
+        const Real p_over_rest = truth_is_largest ? of.p_over_others : of.p / rest;
+        const Real of_other = SoftmaxFocal<Real, Exponent>::exact_of_other(of, p_over_rest, b.slope_of_truth[i],
+                                                                           b.bend_of_truth[i]);
+        const Real first = w[i] * b.slope_of_truth[i] * (truth ? -of.q : of.p);
+        gradient[i] = first;
+        hessian[i] =
+            bound.raise(first, w[i] * (truth ? b.weight_of_truth[i] * local.exact_of_truth(of) : of_other));
+    }
+}
+
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void class_posterior(const SoftmaxFocal<Real, Exponent>&, const ClassBlock<Real>& b, std::int64_t k,
+                                        Real* __restrict posterior, std::int64_t n) {
+    const Real *__restrict relative = b.relative.data() + k * b.rows, *__restrict slope = b.slope.data() + k * b.rows;
+    for (std::int64_t i = 0; i < n; ++i) {
+        const Real odds = SoftmaxFocal<Real, Exponent>::odds(relative[i], slope[i], b.slope_of_largest[i]);
+        posterior[i] = (b.index[i] == Real(k) ? Real(1) : odds) / (Real(1) + b.odds[i]);
+    }
 }
 
 // ---- arrays of any type and stride ----
@@ -256,6 +436,17 @@ void require_same_shape(const A& a, const B& b) {
     if (!same) throw nb::value_error("the kernel needs arrays of one shape, (n,) or (n, L)");
 }
 
+// Labels have the shape of the margins, or are one class a row.
+void require_labels(const Input& y, const Input& margin) {
+    if (y.ndim() != 1 || margin.ndim() != 2 || y.shape(0) != margin.shape(0)) require_same_shape(y, margin);
+}
+
+bool is_softmax(const Losses& losses, const Input& margin) {
+    if (losses.family != "softmax") return false;
+    if (margin.ndim() != 2) throw nb::value_error("the kernel needs margins of shape (n, K) for the family 'softmax'");
+    return true;
+}
+
 void require_rows(const std::optional<Input>& weight, std::int64_t rows) {
     if (weight && (weight->ndim() != 1 || static_cast<std::int64_t>(weight->shape(0)) != rows))
         throw nb::value_error("the kernel needs one sample weight a row");
@@ -266,30 +457,86 @@ template <class Real, class Work>
 bool for_each_block(const Losses& losses, const Input& y, const Input& margin, const std::optional<Input>& weight,
                     const Work& work, const void* over_y = nullptr, const void* over_margin = nullptr) {
     const auto rows = static_cast<std::int64_t>(margin.shape(0));
+    const bool classes = y.ndim() != margin.ndim();
     bool valid = true;
     for_each_column<Real>(losses, columns_of(margin), [&](const auto& loss, std::int64_t column, double offset) {
         Reader<Real> labels(y, column, 0, over_y), margins(margin, column, offset, over_margin);
         Weights<Real> weights(weight);
+        Real of_column[BLOCK];
         for (std::int64_t row = 0; valid && row < rows; row += BLOCK) {
             const std::int64_t n = std::min(BLOCK, rows - row);
             const Real *label = labels.block(row, n), *z = margins.block(row, n), *w = weights.block(row, n);
-            valid = rows_are_valid(label, z, n) && (!weight || weights_are_valid(w, n));
+            if (classes) {
+                valid = classes_are_valid(label, columns_of(margin), n);
+                one_versus_rest(label, column, of_column, n);
+                label = of_column;
+            }
+            valid = valid && rows_are_valid(label, z, n) && (!weight || weights_are_valid(w, n));
             if (valid) work(loss, column, row, n, label, z, w);
         }
     });
     return valid;
 }
 
+// The same for softmax: walks blocks of rows with all their classes.
+template <class Real, class Work>
+bool for_each_class_block(const Losses& losses, const Input* y, const Input& margin,
+                          const std::optional<Input>& weight, const Work& work) {
+    const auto rows = static_cast<std::int64_t>(margin.shape(0)), classes = columns_of(margin);
+    if (losses.parameters.size() != 1) throw nb::value_error("wrong number of parameters for this family of losses");
+    if (losses.positive_weight.size() != static_cast<std::size_t>(classes) || losses.offset.size() != losses.positive_weight.size())
+        throw nb::value_error("the kernel needs a weight and an offset for every class");
+    std::vector<Reader<Real>> margins;
+    for (std::int64_t k = 0; k < classes; ++k) margins.emplace_back(margin, k, losses.offset[k]);
+    std::optional<Reader<Real>> labels;
+    if (y) labels.emplace(*y, 0);
+    Weights<Real> weights(weight);
+    ClassBlock<Real> block(classes);
+    const Real zeros[BLOCK] = {};
+    const auto run = [&](const auto& loss) {
+        for (std::int64_t row = 0; row < rows; row += block.rows) {
+            const std::int64_t n = std::min(block.rows, rows - row);
+            for (std::int64_t k = 0; k < classes; ++k) {
+                const Real* z = margins[k].block(row, n);
+                if (!rows_are_valid<Real>(zeros, z, n)) return false;
+                std::copy(z, z + n, block.z.data() + k * block.rows);
+            }
+            const Real *label = labels ? labels->block(row, n) : zeros, *w = weights.block(row, n);
+            if (!classes_are_valid(label, classes, n) || (weight && !weights_are_valid(w, n))) return false;
+            std::copy(label, label + n, block.label);
+            find_largest(block, n);
+            sum_exponentials(loss, block, n);
+            work(loss, block, row, n, w);
+        }
+        return true;
+    };
+    const double gamma = losses.parameters[0];
+    if (gamma <= IntegerExponent<Real>::LARGEST && gamma == std::floor(gamma))
+        return run(SoftmaxFocal<Real, IntegerExponent>(&gamma));
+    return run(SoftmaxFocal<Real, RealExponent>(&gamma));
+}
+
 // ---- the three entries; each says whether all its input was valid ----
 
 bool value(const Losses& losses, const Input& y, const Input& margin, const std::optional<Input>& weight,
            const Output& out) {
-    require_same_shape(y, margin);
-    require_same_shape(out, margin);
+    require_labels(y, margin);
+    const bool softmax = is_softmax(losses, margin);
+    require_same_shape(out, softmax ? y : margin);
     require_rows(weight, static_cast<std::int64_t>(margin.shape(0)));
     nb::gil_scoped_release release;
     return with_real(out, [&](auto type) {
         using Real = decltype(type);
+        if (softmax)
+            return for_each_class_block<Real>(
+                losses, &y, margin, weight,
+                [&](const auto& loss, auto& block, std::int64_t row, std::int64_t n, const Real* w) {
+                    find_truth(loss, losses.positive_weight.data(), block, n);
+                    Writer<Real> writer(out, 0);
+                    Real* value = writer.block(row);
+                    for (std::int64_t i = 0; i < n; ++i) value[i] = gbm_focal::finite(w[i] * block.value[i]);
+                    writer.flush(row, n);
+                });
         return for_each_block<Real>(losses, y, margin, weight,
                                     [&](const auto& loss, std::int64_t column, std::int64_t row, std::int64_t n,
                                         const Real* label, const Real* z, const Real* w) {
@@ -303,8 +550,10 @@ bool value(const Losses& losses, const Input& y, const Input& margin, const std:
 }
 
 bool gradient_hessian(const Losses& losses, const Input& y, const Input& margin, const std::optional<Input>& weight,
-                      const Output& gradient, const Output& hessian, bool exact, std::optional<double> max_step) {
-    require_same_shape(y, margin);
+                      const Output& gradient, const Output& hessian, bool exact, std::optional<double> max_step,
+                      double softmax_factor) {
+    require_labels(y, margin);
+    const bool softmax = is_softmax(losses, margin);
     require_same_shape(gradient, margin);
     require_same_shape(hessian, margin);
     require_rows(weight, static_cast<std::int64_t>(margin.shape(0)));
@@ -315,6 +564,24 @@ bool gradient_hessian(const Losses& losses, const Input& y, const Input& margin,
         using Format = gbm_focal::Format<Real>;
         const HessianBound<Real> bound{max_step ? static_cast<Real>(1 / *max_step) : Real(0),
                                        max_step ? Format::SMALLEST : -Format::LARGEST};
+        if (softmax)
+            return for_each_class_block<Real>(
+                losses, &y, margin, weight,
+                [&](const auto& loss, auto& block, std::int64_t row, std::int64_t n, const Real* w) {
+                    const double* weights = losses.positive_weight.data();
+                    find_slopes(loss, weights, block, n);
+                    if (exact) find_truth(loss, weights, block, n);
+                    else sum_classes(loss, block, n);
+                    for (std::int64_t k = 0; k < block.classes; ++k) {
+                        Writer<Real> first(gradient, k), second(hessian, k);
+                        Real *g = first.block(row), *h = second.block(row);
+                        const auto factor = static_cast<Real>(softmax_factor);
+                        if (exact) class_exact(loss, bound, block, k, w, g, h, n);
+                        else class_fisher(loss, bound, factor, block, k, w, g, h, n);
+                        first.flush(row, n);
+                        second.flush(row, n);
+                    }
+                });
         return for_each_block<Real>(losses, y, margin, weight,
                                     [&](const auto& loss, std::int64_t column, std::int64_t row, std::int64_t n,
                                         const Real* label, const Real* z, const Real* w) {
@@ -333,9 +600,22 @@ bool gradient_hessian(const Losses& losses, const Input& y, const Input& margin,
 
 bool posterior(const Losses& losses, const Input& margin, const Output& out) {
     require_same_shape(out, margin);
+    const bool softmax = is_softmax(losses, margin);
     nb::gil_scoped_release release;
     return with_real(out, [&](auto type) {
         using Real = decltype(type);
+        if (softmax)
+            return for_each_class_block<Real>(
+                losses, nullptr, margin, std::nullopt,
+                [&](const auto& loss, auto& block, std::int64_t row, std::int64_t n, const Real*) {
+                    find_slopes(loss, losses.positive_weight.data(), block, n);
+                    sum_classes(loss, block, n);
+                    for (std::int64_t k = 0; k < block.classes; ++k) {
+                        Writer<Real> writer(out, k);
+                        class_posterior(loss, block, k, writer.block(row), n);
+                        writer.flush(row, n);
+                    }
+                });
         // Any valid label will do: only the margins count here.
         static const Real zeros[BLOCK] = {};
         static const Real* const any = zeros;
@@ -374,7 +654,7 @@ NB_MODULE(_host, module) {
                "Write the weighted value of every row to out; False if a row was invalid.");
     module.def("gradient_hessian", &gradient_hessian, nb::arg("losses"), nb::arg("y_true"), nb::arg("margin"),
                nb::arg("sample_weight").none(), nb::arg("gradient"), nb::arg("hessian"), nb::arg("exact"),
-               nb::arg("max_step").none(),
+               nb::arg("max_step").none(), nb::arg("softmax_factor"),
                "Write gradient and Hessian of every row; False if a row was invalid. gradient may be the array "
                "margin, and hessian the array y_true.");
     module.def("posterior", &posterior, nb::arg("losses"), nb::arg("margin"), nb::arg("out"),
