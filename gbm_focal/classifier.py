@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import assert_all_finite, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted, column_or_1d, validate_data
 
@@ -379,7 +379,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
 
     def _features(self, X: Any, engine: ModuleType, *, reset: bool) -> Any:
         if sparse.issparse(X) or isinstance(X, np.ndarray | list | tuple) or _is_foreign(X):
-            return validate_data(
+            X = validate_data(
                 self,
                 X,
                 reset=reset,
@@ -387,6 +387,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 dtype="numeric" if not _has_objects(X) else np.float64,
                 ensure_all_finite="allow-nan",
             )
+            if sparse.issparse(X):  # LightGBM knows SciPy's sparse matrices, not its sparse arrays
+                X = sparse.csc_matrix(X) if X.format == "csc" else sparse.csr_matrix(X)
+            return X
         validate_data(self, X, reset=reset, skip_check_array=True)
         if hasattr(engine, "check_columns"):
             engine.check_columns(X)
@@ -399,6 +402,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         y = y.toarray() if sparse.issparse(y) else np.asarray(y)
         if y.dtype == object:
             y = np.asarray(y.tolist()) if y.ndim == 1 and len({type(label) for label in y.tolist()}) == 1 else y
+        assert_all_finite(y, input_name="y")
         if y.shape[:1] != (rows,):
             raise ValueError(f"X has {rows} rows and y has shape {y.shape}: give one label for each row")
         if y.ndim == 2 and y.shape[1] > 1:
