@@ -75,7 +75,7 @@ class BaseObjective:
     def derivatives(
         self, y: ArrayLike, margin: Array, sample_weight: Any, *, data: Any = None, overwrite: bool = False
     ) -> tuple[Array, Array]:
-        """Return float32 gradient and Hessian, in the shape and memory order of the margin.
+        """Return float32 gradient and Hessian, in the shape of the margin.
 
         Rounds are counted for each data set apart, so that folds that train in turn do not share a schedule.
 
@@ -87,8 +87,12 @@ class BaseObjective:
         of_round = self._round_of(self if data is None else data)
         totals = self._fixed or totals_of_engine(y, margin, weight)
         loss, scale = self._resolved(self.loss.at_round(of_round), totals)
-        gradient = margin if overwrite and _replaceable(margin) else np.empty_like(margin, np.float32)
-        hessian = y if overwrite and _replaceable(y) and y.shape == margin.shape else np.empty_like(gradient)
+        if y.ndim < margin.ndim:  # classes, for which the kernel is faster in Fortran's order
+            gradient = np.empty(margin.shape, np.float32, "F")
+            hessian = np.empty_like(gradient)
+        else:
+            gradient = margin if overwrite and _replaceable(margin) else np.empty_like(margin, np.float32)
+            hessian = y if overwrite and _replaceable(y) else np.empty_like(gradient)
         loss.fill_derivatives(
             y,
             margin,

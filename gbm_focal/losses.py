@@ -182,7 +182,9 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """
         y, z, weight = _checked(y_true, margin, sample_weight)
         check_hessian(hessian, max_step)
-        gradient, second = np.empty(z.shape, z.dtype), np.empty(z.shape, z.dtype)
+        # The kernel works class after class, and both engines take either order.
+        order: Literal["C", "F"] = "F" if y.ndim < z.ndim else "C"
+        gradient, second = np.empty(z.shape, z.dtype, order), np.empty(z.shape, z.dtype, order)
         self.fill_derivatives(y, z, weight, gradient, second, exact=hessian == "exact", max_step=max_step)
         return gradient, second
 

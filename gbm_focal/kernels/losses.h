@@ -152,6 +152,15 @@ GBM_FOCAL_FUNCTION Real from_bits(typename Format<Real>::Bits bits) {
     return x;
 }
 
+// condition ? x : y by bits. A compiler makes of x = condition ? new : x in memory a masked store, which takes some
+// processors (Zen 3) ten times as long as the whole of a row.
+template <class Real>
+GBM_FOCAL_FUNCTION Real choose(bool condition, Real x, Real y) {
+    using Bits = typename Format<Real>::Bits;
+    const Bits mask = Bits(0) - Bits(condition);
+    return from_bits<Real>((bits_of(x) & mask) | (bits_of(y) & ~mask));
+}
+
 // 2^k for the integer k that sits in the low bits of rounded = k + ROUNDER.
 template <class Real>
 GBM_FOCAL_FUNCTION Real power_of_two(Real rounded) {
@@ -701,46 +710,69 @@ struct SoftmaxFocal {
         return difference < -Format<Real>::EXP_LIMIT ? Real(0) : result + result * remainder;
     }
 
-    // One class of a row. relative is exp(z - largest), others the sum of it over all classes but the largest.
+    // What all classes of a row share. others is the sum of exp(z - largest) over all classes but the largest.
+    struct Row {
+        Real largest, others, softplus;           // softplus = log(1 + others), n of the largest class
+        Real inverse, inverse_others, n_over_q;   // 1 / (1 + others), 1 / others, and n / q of the largest class
+
+        GBM_FOCAL_FUNCTION Row(Real largest, Real others) : largest(largest), others(others) {
+            using F = Format<Real>;
+            softplus = log1p_positive(others);
+            inverse = Real(1) / (Real(1) + others);
+            inverse_others = Real(1) / maximum(others, F::SMALLEST);
+            // n and q of the largest class vanish together.
+            n_over_q = others < F::SMALLEST ? Real(1) : softplus * inverse_others * (Real(1) + others);
+        }
+        GBM_FOCAL_FUNCTION Row(Real largest, Real others, Real softplus, Real inverse, Real inverse_others,
+                               Real n_over_q)
+            : largest(largest),
+              others(others),
+              softplus(softplus),
+              inverse(inverse),
+              inverse_others(inverse_others),
+              n_over_q(n_over_q) {}
+    };
+
+    // One class of a row, from its relative = exp(z - largest).
     struct Class {
         bool is_largest;
-        Real p, q, n, n_over_q, p_over_others;
+        Real p, q, n, p_over_others;
+        Real inverse_q, n_over_q;  // inverse_q is 1 for the largest class, whose q may vanish
 
-        GBM_FOCAL_FUNCTION Class(bool is_largest, Real z, Real relative, Real largest, Real others, Real softplus)
-            : is_largest(is_largest) {
-            using F = Format<Real>;
-            const Real total = Real(1) + others;
-            const Real inverse = Real(1) / total;
-            const Real rest = is_largest ? others : total - relative;
-            const bool lost = rest < F::SMALLEST;  // n and q of the largest class vanish together
-            p = relative * inverse;
-            q = rest * inverse;
-            n = finite((largest - z) + softplus);
-            n_over_q = lost ? Real(1) : n / (lost ? Real(1) : q);
-            p_over_others = relative / maximum(others, F::SMALLEST);
+        GBM_FOCAL_FUNCTION Class(const Row& row, bool is_largest, Real z, Real relative) : is_largest(is_largest) {
+            const Real rest = is_largest ? row.others : (Real(1) + row.others) - relative;
+            p = relative * row.inverse;
+            q = rest * row.inverse;
+            n = finite((row.largest - z) + row.softplus);
+            p_over_others = relative * row.inverse_others;
+            inverse_q = Real(1) / (is_largest ? Real(1) : q);
+            n_over_q = is_largest ? row.n_over_q : n * inverse_q;
         }
     };
 
     GBM_FOCAL_FUNCTION Real power(const Class& of) const {  // q^g
         return gamma.power(maximum(of.q, Format<Real>::SMALLEST));
     }
-    GBM_FOCAL_FUNCTION Real slope(const Class& of) const {  // A / q^g
-        return Real(1) + gamma.value * of.p * of.n_over_q;
-    }
-    GBM_FOCAL_FUNCTION Real curvature(const Class& of) const {  // D
-        const Real g = gamma.value;
-        return (of.q + g * of.p * (Real(2) + (g - Real(1)) * of.p * of.n_over_q)) / slope(of);
-    }
+    // w A, p D and eta / eta of the largest class; the last is 1 for the largest itself.
+    struct Slopes {
+        Real slope, own, odds;
+        GBM_FOCAL_FUNCTION Slopes(const SoftmaxFocal& loss, const Class& of, Real w, Real relative,
+                                  Real slope_of_largest) {
+            const Real g = loss.gamma.value;
+            const Real scale = w * loss.power(of);
+            const Real ratio = Real(1) + g * of.p * of.n_over_q;  // A / q^g
+            slope = scale * ratio;
+            const Real safe = of.is_largest ? ratio : slope;
+            const Real inverse = Real(1) / maximum(safe, Format<Real>::SMALLEST);
+            const Real numerator = of.q + g * of.p * (Real(2) + (g - Real(1)) * of.p * of.n_over_q);
+            own = of.p * (numerator * (of.is_largest ? inverse : inverse * scale));
+            odds = of.is_largest ? Real(1) : relative * (slope_of_largest * inverse);
+        }
+    };
 
-    // eta / eta of the largest class, from w A of both.
-    static GBM_FOCAL_FUNCTION Real odds(Real relative, Real weighted_slope, Real weighted_slope_of_largest) {
-        return relative * (weighted_slope_of_largest / maximum(weighted_slope, Format<Real>::SMALLEST));
-    }
-
-    // h / S, from the sum of p D / q over all classes but the largest, and p D of the largest.
-    static GBM_FOCAL_FUNCTION Real fisher(const Class& of, Real curvature, Real sum_of_others, Real of_largest) {
-        const Real own = of.p * curvature;
-        const Real rest = of.is_largest ? sum_of_others : maximum(sum_of_others - own / of.q, Real(0));
+    // h / S from p D of this class and of the largest, and the sum of p D / q over all classes but the largest.
+    static GBM_FOCAL_FUNCTION Real fisher(const Class& of, Real own, Real sum_of_others, Real of_largest) {
+        const Real rest = of.is_largest ? sum_of_others : maximum(sum_of_others - own * of.inverse_q, Real(0));
         const Real across = of.is_largest ? Real(0) : of.p_over_others * of_largest;
         return own * of.q + of.p * (of.p * rest + across);
     }

@@ -33,6 +33,7 @@ namespace nb = nanobind;
 namespace {
 
 using gbm_focal::Asymmetric;
+using gbm_focal::choose;
 using gbm_focal::Focal;
 using gbm_focal::HessianBound;
 using gbm_focal::IntegerExponent;
@@ -139,36 +140,44 @@ FOR_EACH_PROCESSOR void block_posterior(const Loss& loss, const PartsOfBlock<Los
 
 // ---- softmax: the same, over a block of rows that lie class after class ----
 
-// One block of rows of K classes, and what is known of its rows.
+// One block of rows of K classes, and what is known of its rows. The arrays are a little longer than a power of two,
+// because their elements of one row would otherwise compete for the same few lines of the cache.
 template <class Real>
 struct ClassBlock {
-    std::int64_t classes, rows;  // rows <= BLOCK
-    std::vector<Real> z, relative, slope, curvature;  // class after class; slope is w A
-    Real largest[BLOCK], index[BLOCK], others[BLOCK], softplus[BLOCK];
-    Real slope_of_largest[BLOCK], curvature_of_largest[BLOCK];
-    Real odds[BLOCK], curvature_of_others[BLOCK];
-    Real label[BLOCK], weight_of_truth[BLOCK], slope_of_truth[BLOCK], rest_of_truth[BLOCK], bend_of_truth[BLOCK];
-    Real value[BLOCK];
+    static constexpr std::int64_t ROWS = 256;
+    std::int64_t classes, rows, step;       // rows <= ROWS; step from a class to the next
+    std::vector<Real> z, relative, own, odds;  // class after class
+    Real label[ROWS + 16];
+    Real index[ROWS + 16], weight[ROWS + 16], largest[ROWS + 16], others[ROWS + 16], softplus[ROWS + 16];  // of the largest class
+    Real inverse[ROWS + 16], inverse_others[ROWS + 16], n_over_q[ROWS + 16];
+    Real slope_of_largest[ROWS + 16], own_of_largest[ROWS + 16];
+    Real slope_of_truth[ROWS + 16], sum_of_odds[ROWS + 16], sum_of_others[ROWS + 16];
+    Real value[ROWS + 16], weight_of_truth[ROWS + 16], rest_of_truth[ROWS + 16], bend_of_truth[ROWS + 16];
 
     explicit ClassBlock(std::int64_t classes)
         : classes(classes),
-          rows(std::clamp<std::int64_t>(8192 / classes, 16, BLOCK)),
-          z(classes * rows),
+          rows(std::clamp<std::int64_t>(4096 / classes, 16, ROWS)),
+          step(rows + 16),
+          z(classes * step),
           relative(z.size()),
-          slope(z.size()),
-          curvature(z.size()) {}
+          own(z.size()),
+          odds(z.size()) {}
 };
 
-template <class Real>
-FOR_EACH_PROCESSOR void find_largest(ClassBlock<Real>& b, std::int64_t n) {
+template <class Real, template <class> class Exponent>
+FOR_EACH_PROCESSOR void find_largest(const SoftmaxFocal<Real, Exponent>&, const double* weights, ClassBlock<Real>& b,
+                                     std::int64_t n) {
     std::copy(b.z.data(), b.z.data() + n, b.largest);
     std::fill(b.index, b.index + n, Real(0));
+    std::fill(b.weight, b.weight + n, static_cast<Real>(weights[0]));
     for (std::int64_t k = 1; k < b.classes; ++k) {
-        const Real* __restrict z = b.z.data() + k * b.rows;
+        const Real* __restrict z = b.z.data() + k * b.step;
+        const Real w = static_cast<Real>(weights[k]);
         for (std::int64_t i = 0; i < n; ++i) {
             const bool larger = z[i] > b.largest[i];
-            b.largest[i] = larger ? z[i] : b.largest[i];
-            b.index[i] = larger ? Real(k) : b.index[i];
+            b.largest[i] = choose(larger, z[i], b.largest[i]);
+            b.index[i] = choose(larger, Real(k), b.index[i]);
+            b.weight[i] = choose(larger, w, b.weight[i]);
         }
     }
 }
@@ -177,56 +186,57 @@ template <class Real, template <class> class Exponent>
 FOR_EACH_PROCESSOR void sum_exponentials(const SoftmaxFocal<Real, Exponent>&, ClassBlock<Real>& b, std::int64_t n) {
     std::fill(b.others, b.others + n, Real(0));
     for (std::int64_t k = 0; k < b.classes; ++k) {
-        const Real* __restrict z = b.z.data() + k * b.rows;
-        Real* __restrict relative = b.relative.data() + k * b.rows;
+        const Real* __restrict z = b.z.data() + k * b.step;
+        Real* __restrict relative = b.relative.data() + k * b.step;
         for (std::int64_t i = 0; i < n; ++i) {
             relative[i] = SoftmaxFocal<Real, Exponent>::relative(z[i], b.largest[i]);
-            b.others[i] += b.index[i] == Real(k) ? Real(0) : relative[i];
+            b.others[i] += choose(b.index[i] == Real(k), Real(0), relative[i]);
         }
     }
-    for (std::int64_t i = 0; i < n; ++i) b.softplus[i] = gbm_focal::log1p_positive(b.others[i]);
+    for (std::int64_t i = 0; i < n; ++i) {
+        const typename SoftmaxFocal<Real, Exponent>::Row row(b.largest[i], b.others[i]);
+        b.softplus[i] = row.softplus;
+        b.inverse[i] = row.inverse;
+        b.inverse_others[i] = row.inverse_others;
+        b.n_over_q[i] = row.n_over_q;
+    }
 }
 
 template <class Real, template <class> class Exponent>
-GBM_FOCAL_FUNCTION auto class_of(const ClassBlock<Real>& b, const Real* z, const Real* relative, std::int64_t k,
-                                 std::int64_t i) {
-    return typename SoftmaxFocal<Real, Exponent>::Class(b.index[i] == Real(k), z[i], relative[i], b.largest[i],
-                                                        b.others[i], b.softplus[i]);
+GBM_FOCAL_FUNCTION auto class_of(const ClassBlock<Real>& b, Real z, Real relative, Real k, std::int64_t i) {
+    using Loss = SoftmaxFocal<Real, Exponent>;
+    const typename Loss::Row row(b.largest[i], b.others[i], b.softplus[i], b.inverse[i], b.inverse_others[i],
+                                 b.n_over_q[i]);
+    return typename Loss::Class(row, b.index[i] == k, z, relative);
 }
 
-// Slopes and curvatures of all classes, and those of the largest and the true class.
+// Slopes, curvatures and odds of all classes, first of the largest one of each row.
 template <class Real, template <class> class Exponent>
 FOR_EACH_PROCESSOR void find_slopes(const SoftmaxFocal<Real, Exponent>& loss, const double* weights,
                                     ClassBlock<Real>& b, std::int64_t n) {
-    const SoftmaxFocal<Real, Exponent> local = loss;
+    using Loss = SoftmaxFocal<Real, Exponent>;
+    const Loss local = loss;
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto of = class_of<Real, Exponent>(b, b.largest[i], Real(1), b.index[i], i);
+        const typename Loss::Slopes slopes(local, of, b.weight[i], Real(1), Real(1));
+        b.slope_of_largest[i] = slopes.slope;
+        b.own_of_largest[i] = slopes.own;
+        b.sum_of_odds[i] = b.sum_of_others[i] = Real(0);
+    }
     for (std::int64_t k = 0; k < b.classes; ++k) {
-        const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
-        Real *__restrict slope = b.slope.data() + k * b.rows, *__restrict curvature = b.curvature.data() + k * b.rows;
+        const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
+        Real *__restrict own = b.own.data() + k * b.step, *__restrict odds = b.odds.data() + k * b.step;
+        Real *__restrict sum_of_odds = b.sum_of_odds, *__restrict sum_of_others = b.sum_of_others;
+        Real* __restrict slope_of_truth = b.slope_of_truth;
         const Real w = static_cast<Real>(weights[k]);
         for (std::int64_t i = 0; i < n; ++i) {
-            const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
-            slope[i] = w * (local.power(of) * local.slope(of));
-            curvature[i] = local.curvature(of);
-            b.slope_of_largest[i] = of.is_largest ? slope[i] : b.slope_of_largest[i];
-            b.curvature_of_largest[i] = of.is_largest ? of.p * curvature[i] : b.curvature_of_largest[i];
-            const bool truth = b.label[i] == Real(k);
-            b.slope_of_truth[i] = truth ? slope[i] : b.slope_of_truth[i];
-        }
-    }
-}
-
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void sum_classes(const SoftmaxFocal<Real, Exponent>&, ClassBlock<Real>& b, std::int64_t n) {
-    std::fill(b.odds, b.odds + n, Real(0));
-    std::fill(b.curvature_of_others, b.curvature_of_others + n, Real(0));
-    for (std::int64_t k = 0; k < b.classes; ++k) {
-        const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
-        const Real *__restrict slope = b.slope.data() + k * b.rows, *__restrict curvature = b.curvature.data() + k * b.rows;
-        for (std::int64_t i = 0; i < n; ++i) {
-            const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
-            const Real odds = SoftmaxFocal<Real, Exponent>::odds(relative[i], slope[i], b.slope_of_largest[i]);
-            b.odds[i] += of.is_largest ? Real(0) : odds;
-            b.curvature_of_others[i] += of.is_largest ? Real(0) : of.p * curvature[i] / of.q;
+            const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
+            const typename Loss::Slopes slopes(local, of, w, relative[i], b.slope_of_largest[i]);
+            own[i] = slopes.own;
+            odds[i] = slopes.odds;
+            sum_of_odds[i] += choose(of.is_largest, Real(0), slopes.odds);
+            sum_of_others[i] += choose(of.is_largest, Real(0), slopes.own * of.inverse_q);
+            slope_of_truth[i] = choose(b.label[i] == Real(k), slopes.slope, slope_of_truth[i]);
         }
     }
 }
@@ -235,36 +245,35 @@ template <class Real, template <class> class Exponent>
 FOR_EACH_PROCESSOR void class_fisher(const SoftmaxFocal<Real, Exponent>&, HessianBound<Real> bound, Real factor,
                                      const ClassBlock<Real>& b, std::int64_t k, const Real* __restrict w,
                                      Real* __restrict gradient, Real* __restrict hessian, std::int64_t n) {
-    const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
-    const Real* __restrict curvature = b.curvature.data() + k * b.rows;
+    using Loss = SoftmaxFocal<Real, Exponent>;
+    const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
+    const Real* __restrict own = b.own.data() + k * b.step;
     for (std::int64_t i = 0; i < n; ++i) {
-        const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
-        const Real total = Real(1) + b.others[i];
-        const Real scale = b.slope_of_largest[i] * total / (Real(1) + b.odds[i]);  // S
-        const Real bare = SoftmaxFocal<Real, Exponent>::fisher(of, curvature[i], b.curvature_of_others[i],
-                                                               b.curvature_of_largest[i]);
+        const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
+        const Real scale = b.slope_of_largest[i] * (Real(1) + b.others[i]) / (Real(1) + b.sum_of_odds[i]);  // S
+        const Real bare = Loss::fisher(of, own[i], b.sum_of_others[i], b.own_of_largest[i]);
         const Real first = w[i] * b.slope_of_truth[i] * (b.label[i] == Real(k) ? -of.q : of.p);
         gradient[i] = first;
         hessian[i] = bound.raise(first, w[i] * factor * scale * bare);
     }
 }
 
-// What the exact Hessian needs of the true class.
+// The value, and what the exact Hessian needs of the true class.
 template <class Real, template <class> class Exponent>
 FOR_EACH_PROCESSOR void find_truth(const SoftmaxFocal<Real, Exponent>& loss, const double* weights,
                                    ClassBlock<Real>& b, std::int64_t n) {
     const SoftmaxFocal<Real, Exponent> local = loss;
     for (std::int64_t k = 0; k < b.classes; ++k) {
-        const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
+        const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
         const Real w = static_cast<Real>(weights[k]);
         for (std::int64_t i = 0; i < n; ++i) {
-            const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
+            const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
             const bool truth = b.label[i] == Real(k);
             const Real power = w * local.power(of);
-            b.value[i] = truth ? gbm_focal::finite(power * of.n) : b.value[i];
-            b.rest_of_truth[i] = truth ? (of.is_largest ? Real(0) : of.q) : b.rest_of_truth[i];
-            b.bend_of_truth[i] = truth ? power * local.bend(of) : b.bend_of_truth[i];
-            b.weight_of_truth[i] = truth ? w : b.weight_of_truth[i];
+            b.value[i] = choose(truth, gbm_focal::finite(power * of.n), b.value[i]);
+            b.rest_of_truth[i] = choose(truth, of.is_largest ? Real(0) : of.q, b.rest_of_truth[i]);
+            b.bend_of_truth[i] = choose(truth, power * local.bend(of), b.bend_of_truth[i]);
+            b.weight_of_truth[i] = choose(truth, w, b.weight_of_truth[i]);
         }
     }
 }
@@ -273,16 +282,16 @@ template <class Real, template <class> class Exponent>
 FOR_EACH_PROCESSOR void class_exact(const SoftmaxFocal<Real, Exponent>& loss, HessianBound<Real> bound,
                                     const ClassBlock<Real>& b, std::int64_t k, const Real* __restrict w,
                                     Real* __restrict gradient, Real* __restrict hessian, std::int64_t n) {
-    const SoftmaxFocal<Real, Exponent> local = loss;
-    const Real *__restrict z = b.z.data() + k * b.rows, *__restrict relative = b.relative.data() + k * b.rows;
+    using Loss = SoftmaxFocal<Real, Exponent>;
+    const Loss local = loss;
+    const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
     for (std::int64_t i = 0; i < n; ++i) {
-        const auto of = class_of<Real, Exponent>(b, z, relative, k, i);
+        const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
         const bool truth = b.label[i] == Real(k);
         const bool truth_is_largest = b.rest_of_truth[i] == Real(0);
         const Real rest = truth_is_largest ? Real(1) : b.rest_of_truth[i];
         const Real p_over_rest = truth_is_largest ? of.p_over_others : of.p / rest;
-        const Real of_other = SoftmaxFocal<Real, Exponent>::exact_of_other(of, p_over_rest, b.slope_of_truth[i],
-                                                                           b.bend_of_truth[i]);
+        const Real of_other = Loss::exact_of_other(of, p_over_rest, b.slope_of_truth[i], b.bend_of_truth[i]);
         const Real first = w[i] * b.slope_of_truth[i] * (truth ? -of.q : of.p);
         gradient[i] = first;
         hessian[i] =
@@ -290,14 +299,11 @@ FOR_EACH_PROCESSOR void class_exact(const SoftmaxFocal<Real, Exponent>& loss, He
     }
 }
 
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void class_posterior(const SoftmaxFocal<Real, Exponent>&, const ClassBlock<Real>& b, std::int64_t k,
-                                        Real* __restrict posterior, std::int64_t n) {
-    const Real *__restrict relative = b.relative.data() + k * b.rows, *__restrict slope = b.slope.data() + k * b.rows;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const Real odds = SoftmaxFocal<Real, Exponent>::odds(relative[i], slope[i], b.slope_of_largest[i]);
-        posterior[i] = (b.index[i] == Real(k) ? Real(1) : odds) / (Real(1) + b.odds[i]);
-    }
+template <class Real>
+FOR_EACH_PROCESSOR void class_posterior(const ClassBlock<Real>& b, std::int64_t k, Real* __restrict posterior,
+                                        std::int64_t n) {
+    const Real* __restrict odds = b.odds.data() + k * b.step;
+    for (std::int64_t i = 0; i < n; ++i) posterior[i] = odds[i] / (Real(1) + b.sum_of_odds[i]);
 }
 
 // ---- arrays of any type and stride ----
@@ -308,7 +314,11 @@ using Output = nb::ndarray<nb::device::cpu>;
 template <class From, class Real>
 void convert(const void* data, std::int64_t start, std::int64_t stride, double offset, Real* to, std::int64_t n) {
     const From* from = static_cast<const From*>(data) + start;
-    for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<Real>(static_cast<double>(from[i * stride]) + offset);
+    if (std::is_same_v<From, Real> && offset == 0) {
+        for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<Real>(from[i * stride]);
+    } else {
+        for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<Real>(static_cast<double>(from[i * stride]) + offset);
+    }
 }
 
 // Column j of an (n,) or (n, L) input; a 1-D input serves every column. An array that the results overwrite is
@@ -499,12 +509,12 @@ bool for_each_class_block(const Losses& losses, const Input* y, const Input& mar
             for (std::int64_t k = 0; k < classes; ++k) {
                 const Real* z = margins[k].block(row, n);
                 if (!rows_are_valid<Real>(zeros, z, n)) return false;
-                std::copy(z, z + n, block.z.data() + k * block.rows);
+                std::copy(z, z + n, block.z.data() + k * block.step);
             }
             const Real *label = labels ? labels->block(row, n) : zeros, *w = weights.block(row, n);
             if (!classes_are_valid(label, classes, n) || (weight && !weights_are_valid(w, n))) return false;
             std::copy(label, label + n, block.label);
-            find_largest(block, n);
+            find_largest(loss, losses.positive_weight.data(), block, n);
             sum_exponentials(loss, block, n);
             work(loss, block, row, n, w);
         }
@@ -571,7 +581,6 @@ bool gradient_hessian(const Losses& losses, const Input& y, const Input& margin,
                     const double* weights = losses.positive_weight.data();
                     find_slopes(loss, weights, block, n);
                     if (exact) find_truth(loss, weights, block, n);
-                    else sum_classes(loss, block, n);
                     for (std::int64_t k = 0; k < block.classes; ++k) {
                         Writer<Real> first(gradient, k), second(hessian, k);
                         Real *g = first.block(row), *h = second.block(row);
@@ -609,10 +618,9 @@ bool posterior(const Losses& losses, const Input& margin, const Output& out) {
                 losses, nullptr, margin, std::nullopt,
                 [&](const auto& loss, auto& block, std::int64_t row, std::int64_t n, const Real*) {
                     find_slopes(loss, losses.positive_weight.data(), block, n);
-                    sum_classes(loss, block, n);
                     for (std::int64_t k = 0; k < block.classes; ++k) {
                         Writer<Real> writer(out, k);
-                        class_posterior(loss, block, k, writer.block(row), n);
+                        class_posterior(block, k, writer.block(row), n);
                         writer.flush(row, n);
                     }
                 });
