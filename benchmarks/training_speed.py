@@ -3,10 +3,10 @@
     python benchmarks/training_speed.py
 
 The same data, data set (constructed beforehand), trees and two threads for all, and only training is timed, without
-evaluation sets. "Native" is `binary:logistic`, `binary` or, of five classes, `multi:softprob`; "focal" is FocalLoss(2) through gbm_focal's `train`;
-"gamma 0" is FocalLoss(0) without a limit on the steps, the native loss in our hands: its ratio is what the way
-through Python costs; focal's also holds other trees and the calibration that `train` ends with. Peak memory is that of
-training alone, each time in a process of its own, which needs Linux's /proc.
+evaluation sets. "Native" is `binary:logistic`, `binary` or, of five classes, `multi:softprob`; "focal" is FocalLoss(2)
+through gbm_focal's `train`; "gamma 0" is FocalLoss(0) without a limit on the steps, the native loss in our hands: its
+ratio is what the way through Python costs; focal's also holds other trees and the calibration that `train` ends with.
+Peak memory is that of training alone, each time in a process of its own, which needs Linux's /proc.
 
 OpenMP's threads sleep while they wait. Where they spin, as is the default, and another process takes one of the cores,
 single runs of 0.3 s take 6. On a machine of your own, set OMP_WAIT_POLICY=active.
@@ -67,7 +67,7 @@ def main() -> None:
         for case in cases:
             table.append(measured(engine, *case, arguments.pairs, arguments.threads))
             print(*table[-1], sep="  ", file=sys.stderr, flush=True)
-        if cases[0][0] == 1_000_000 or arguments.quick and engine in ("XGBoost", "LightGBM"):
+        if cases[0][0] == 1_000_000 or (arguments.quick and engine in ("XGBoost", "LightGBM")):
             memory.append(memory_of(engine, cases[0][0], arguments.processes))
     notes = [
         f"{arguments.threads} threads (OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}), learning rate 0.1, depth 6 "

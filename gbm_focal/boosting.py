@@ -8,7 +8,7 @@ import re
 import warnings
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
+from ._inputs import check_rows
 from .losses import Array, ClassTotals, Hessian, Kind, Loss, check_hessian
 
 # XGBoost guesses from such a beginning that a metric is to be maximised.
@@ -43,7 +44,7 @@ class BaseObjective:
 
     def _forget(self) -> None:
         self._latest: tuple[Any, tuple[Loss, Array]] | None = None
-        self._rounds: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._rounds: weakref.WeakKeyDictionary[Any, tuple[bytes, int]] = weakref.WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a running training: copies start anew."""
@@ -84,9 +85,7 @@ class BaseObjective:
         """
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        of_round = self._round_of(self if data is None else data)
-        totals = self._fixed or totals_of_engine(y, margin, weight)
-        loss, scale = self._resolved(self.loss.at_round(of_round), totals)
+        loss, scale = self._of_this_round(y, margin, weight, self if data is None else data)
         if y.ndim < margin.ndim:  # classes, for which the kernel is faster in Fortran's order
             gradient = np.empty(margin.shape, np.float32, "F")
             hessian = np.empty_like(gradient)
@@ -107,9 +106,25 @@ class BaseObjective:
         )
         return gradient, hessian
 
-    def _round_of(self, data: Any) -> int:
-        self._rounds[data] = self._rounds.get(data, self._first_round - 1) + 1
-        return self._rounds[data]
+    def _of_this_round(self, y: Array, margin: Array, weight: Array | None, data: Any) -> tuple[Loss, Array]:
+        """Return the resolved loss and its scale; what does not change from round to round is not looked at again."""
+        if self._fixed is not None and self._latest is not None and not self.loss.is_scheduled:
+            return self._latest[1]
+        totals = self._fixed or totals_of_engine(y, margin, weight)
+        return self._resolved(self.loss.at_round(self._round_of(data, margin)), totals)
+
+    def _round_of(self, data: Any, margin: Array) -> int:
+        """Count the calls with a data set; where the margins are again those of the first, training starts anew."""
+        some = margin[:64].tobytes()
+        start, number = self._rounds.get(data, (some, self._first_round - 1))
+        number = self._first_round if some == start else number + 1
+        self._rounds[data] = (start, number)
+        return number
+
+    def released(self) -> None:
+        """Forget the training data, so that later calls resolve the loss on their own."""
+        self._fixed, self._offset, self._first_round = None, np.zeros(1), 0
+        self._forget()
 
     def _resolved(self, loss: Loss, totals: ClassTotals) -> tuple[Loss, Array]:
         # An engine calls every round with the same data set, but it may be another next time: the totals tell.
@@ -165,6 +180,7 @@ class BaseMetric:
         link = Link.bare(loss, kind)
         full = margin + np.asarray(self._offset, margin.dtype)
         predictions = _Predictions(link.probabilities(full), link.classes(full), kind)
+        check_rows(y, margin, weight)
         y = y.astype(np.int64)
         weights = {} if weight is None else {"sample_weight": weight}
         if isinstance(self.metric, str) or _is_scorer(self.metric):
@@ -180,7 +196,9 @@ class _Predictions(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.probabilities = probabilities
         self.predicted = predicted
         self.kind = kind
-        self.classes_ = np.arange(probabilities.shape[1])
+        # Several labels a row are several outputs to scikit-learn, each of two classes.
+        columns = probabilities.shape[1]
+        self.classes_ = [np.arange(2)] * columns if kind == "multilabel" else np.arange(columns)
 
     def predict_proba(self, X: Array) -> Array:
         return self.probabilities
@@ -231,15 +249,26 @@ _SCORERS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What `FocalClassifier` tells an engine about a fit."""
+    """What a training is about: the loss, the totals of the training data, and what `FocalClassifier` adds."""
 
     loss: Loss
     totals: ClassTotals
-    conditioning: dict[str, Any]  # hessian, max_step and normalize
-    metric: Any  # as the user names it, or None
-    sample_weight: Array | None
-    eval_set: list[tuple[Any, Array]]
-    eval_weights: list[Array | None] | None
+    sample_weight: Array | None = None
+    conditioning: dict[str, Any] = field(default_factory=dict)  # hessian, max_step and normalize
+    metric: Any = None  # as the user names it
+    eval_set: list[tuple[Any, Array]] = field(default_factory=list)
+    eval_weights: list[Any] | None = None
+
+    def loss_after(self, rounds: int) -> Loss:
+        """Return the resolved loss of the last of so many rounds."""
+        return self.loss.at_round(max(rounds - 1, 0)).resolve_totals(self.totals)
+
+    def link_after(self, rounds: int, margin: Callable[[], Array], offset: ArrayLike = 0.0) -> Link:
+        """Link of a model of so many rounds; its margins of the training data are asked for if they are needed."""
+        loss = self.loss_after(rounds)
+        if keeps_the_base_rate(loss, self.totals.kind):
+            return Link.bare(loss, self.totals.kind)
+        return Link.fitted(loss, self.totals, margin(), self.sample_weight, offset)
 
     def named_metric(self, metric: Any) -> Any:
         """Translate an engine's name of a metric into scikit-learn's; None stands for the loss."""
@@ -247,6 +276,8 @@ class Plan:
             if len(metric) > 1:
                 raise ValueError(f"eval_metric={metric!r} names {len(metric)} metrics: give the one to stop on")
             metric = metric[0] if metric else None
+        if isinstance(metric, str) and metric.lower() in ("none", "null", "na", "custom", ""):
+            return None
         if metric == "auc":
             return "roc_auc_ovr" if self.totals.kind == "multiclass" else "roc_auc"
         return _SCORERS.get(metric, metric) if isinstance(metric, str) else metric
@@ -331,7 +362,7 @@ class Link:
         try:
             stored = json.loads(text)
             shift = tuple(float(number) for number in stored["log_odds_shift"])
-            kind = stored["kind"]
+            kind = stored.get("kind", "binary")
             if kind not in ("binary", "multilabel", "multiclass") or not np.all(np.isfinite(shift)):
                 raise ValueError(kind, shift)
         except (ValueError, TypeError, KeyError) as error:
@@ -400,19 +431,41 @@ def _replaceable(array: Array) -> bool:
 
 
 def _shifts_of_classes(posterior: Array, weight: Array | None, rates: Array) -> tuple[float, ...]:
-    """Fit proportions iteratively: each step brings every class's mean to its rate, as if it were alone."""
+    # Newton's method on the means, once near; before, each class's logarithm as if it were alone. The derivatives
+    # come from a part of the rows, which bends the path and not its end.
+    part = slice(None, None, max(1, posterior.shape[0] // 20_000))
     shift = np.zeros(rates.size)
-    for _ in range(200):
-        shifted = _shifted_classes(posterior, shift)
-        mean = np.average(shifted, axis=0, weights=weight)
-        if np.max(np.abs(mean / rates - 1)) < 4 * np.finfo(posterior.dtype).eps:
+    tolerance = max(1e-7, 4 * float(np.finfo(posterior.dtype).eps))
+    for _ in range(100):
+        mean = _mean_of_classes(posterior, weight, shift)
+        error = np.log(np.maximum(mean, np.finfo(np.float64).tiny) / rates)
+        if np.max(np.abs(error)) < tolerance:
             break
-        shift += np.log(rates / np.maximum(mean, np.finfo(np.float32).tiny))
+        if np.max(np.abs(error)) > 0.1:
+            shift -= error
+        else:
+            p = _shifted_classes(posterior[part].astype(np.float64), shift)
+            w = np.ones(p.shape[0]) if weight is None else weight[part].astype(np.float64)
+            second = np.einsum("i,ik,il->kl", w, p, p) / w.sum()
+            slope = np.diag(np.average(p, axis=0, weights=w)) - second
+            # A shift of all classes alike changes nothing; the ones say that it is not wanted.
+            shift += np.clip(np.linalg.solve(slope + np.outer(rates, rates), rates - mean), -1, 1)
         shift -= shift.mean()
-    if np.max(np.abs(mean / rates - 1)) < 1e-3:
+    if np.max(np.abs(error)) < 1e-3:
         return tuple(shift.tolist())
     _warn_of_no_shift(rates.tolist())
     return (0.0,)
+
+
+def _mean_of_classes(posterior: Array, weight: Array | None, shift: Array) -> Array:
+    total, rows = np.zeros(shift.size), 0.0
+    for start in range(0, posterior.shape[0], _BLOCK):
+        shifted = _shifted_classes(posterior[start : start + _BLOCK], shift)
+        if weight is not None:
+            shifted *= weight[start : start + _BLOCK, np.newaxis]
+        total += shifted.sum(axis=0, dtype=np.float64)
+        rows += shifted.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
+    return total / rows
 
 
 def _shifted_classes(posterior: Array, shift: Array) -> Array:

@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from importlib import metadata
@@ -23,7 +24,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted, column_or_1d, validate_data
 
 from ._inputs import Array
-from .boosting import Link, Plan, keeps_the_base_rate, require_loss
+from .boosting import Link, Plan, require_loss
 from .losses import ClassTotals, FocalLoss, Hessian, Loss, check_hessian
 
 __all__ = ["FocalClassifier"]
@@ -67,7 +68,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     link_ : gbm_focal.boosting.Link
         From margins to probabilities.
     classes_ : ndarray of shape (K,)
-        Labels; for several labels a row the numbers of the columns.
+        Labels; for several labels a row a list with the array [0, 1] of each, as scikit-learn has it.
     n_features_in_, feature_names_in_
         As in scikit-learn.
     evals_result_ : dict
@@ -138,15 +139,16 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         sample_weight : array-like of shape (n,), optional
             Non-negative weights.
         eval_set : list of (X, y), optional
-            Evaluation sets; the last one counts for early stopping (``early_stopping_rounds`` of
-            `XGBClassifier`, ``early_stopping_round`` or a callback of LightGBM).
+            Evaluation sets, for early stopping by ``early_stopping_rounds`` of `XGBClassifier` (the last set
+            counts), or ``early_stopping_round`` or a callback of LightGBM (each set but the training data does).
         eval_metric : str or callable, optional
             The name of a scikit-learn scorer, or a function metric(y_true, y_score) fed with posteriors and labels
             from 0; see `gbm_focal.xgboost.Metric`. By default that of the estimator (``eval_metric`` or
             ``metric``), and if it has none the loss. The engines' names of log loss, error, AUC and average
             precision are understood.
         eval_sample_weight : list of array-like, optional
-            Weights of the evaluation sets; XGBoost's name `sample_weight_eval_set` is understood.
+            Weights of the evaluation sets, which `class_weight` does not touch; XGBoost's name
+            `sample_weight_eval_set` is understood.
         **fit_params
             Other arguments of the engine's `fit`.
 
@@ -163,15 +165,21 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         loss = FocalLoss() if self.loss is None else self.loss
         require_loss(loss)
         check_hessian(self.hessian, self.max_step)
+        starts = {"init_score", "eval_init_score", "base_margin", "base_margin_eval_set"} & set(fit_params)
+        if starts:
+            raise ValueError(
+                f"{sorted(starts)[0]} is not possible here, because training starts at the loss's intercept and "
+                "prediction takes no margins to start from: use the engine's own train"
+            )
+        given_X, given_y = X, y
         X = self._features(X, engine, reset=True)
-        encoded, kind = self._encode(y, _rows(X))
+        encoded, kind, classes, encoder = _encoded(y, _rows(X))
         weight = None
         if sample_weight is not None or self.class_weight is not None:
             weight = _check_sample_weight(sample_weight, encoded, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
             weight = weight * compute_sample_weight(self.class_weight, np.asarray(y))
-        classes = len(self.classes_) if kind == "multiclass" else None
-        totals = ClassTotals.of(encoded, weight, classes=classes)
+        totals = ClassTotals.of(encoded, weight, classes=len(classes) if kind == "multiclass" else None)
         totals.require_all_classes()
         if "sample_weight_eval_set" in fit_params:
             eval_sample_weight = fit_params.pop("sample_weight_eval_set")
@@ -182,16 +190,16 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             metric=eval_metric,
             sample_weight=weight,
             eval_set=[
-                (self._features(X_eval, engine, reset=False), self._encode_again(y_eval, kind))
+                # The engines know the training data again by identity, and do not let it stop the training.
+                (X, encoded)
+                if X_eval is given_X and y_eval is given_y
+                else (self._features(X_eval, engine, reset=False), _encoded_as(y_eval, encoder, len(classes)))
                 for X_eval, y_eval in eval_set or []
             ],
             eval_weights=eval_sample_weight,
         )
-        self.loss_ = loss.at_round(np.inf).resolve_totals(totals)
-        self.link_ = Link.bare(self.loss_, totals.kind)
-        self.estimator_ = engine.fit_estimator(estimator, X, encoded, plan, fit_params)
-        if not keeps_the_base_rate(self.loss_, totals.kind):
-            self.link_ = Link.fitted(self.loss_, totals, engine.margin_of_estimator(self.estimator_, X), weight)
+        self.estimator_, self.link_ = engine.fit_estimator(estimator, X, encoded, plan, fit_params)
+        self.loss_, self.classes_ = self.link_.loss, classes
         self.evals_result_ = engine.evals_result_of(self.estimator_) if plan.eval_set else {}
         self.best_iteration_ = engine.best_iteration_of(self.estimator_)
         return self
@@ -208,7 +216,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         ndarray of shape (n, K), or (n, L) with the probabilities of 1 for several labels a row
         """
         margin = self._margin(X)
-        return self.link_.probabilities(margin)
+        probabilities: Array = self.link_.probabilities(margin)
+        return probabilities
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`; a probability that has underflowed counts as the smallest number."""
@@ -229,7 +238,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         for K classes: their weighted probabilities, the largest of which is what `predict` says
         """
         margin = self._margin(X)
-        return self.link_.decision(margin)
+        decision: Array = self.link_.decision(margin)
+        return decision
 
     def predict(self, X: Any) -> Array:
         """Labels.
@@ -267,27 +277,39 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         ------
         TypeError
             If a parameter or label cannot be stored as JSON.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter of the estimator, such as a callback, cannot be stored: prediction does not need it.
         """
         check_is_fitted(self)
         engine = self._engine_of(self.estimator_)
         model = engine.model_bytes_of(self.estimator_)
         parameters = {} if self.estimator is None else self.estimator.get_params()
+        settings = {name: _plain(value) for name, value in parameters.items()}
+        lost = [name for name, value in settings.items() if not _is_plain(value)]
+        if lost:
+            warnings.warn(f"not stored, because JSON cannot hold them: {', '.join(lost)}", UserWarning, stacklevel=2)
+        several = self.link_.kind == "multilabel"
         description = {
             "format": _FORMAT,
             "engine": engine.__name__.rpartition(".")[2],
             "versions": {name: metadata.version(name) for name in ("gbm_focal", "scikit-learn", "numpy")},
             "engine_version": engine.version(),
             "sha256": hashlib.sha256(model).hexdigest(),
-            "classes": {"dtype": self.classes_.dtype.str, "labels": self.classes_.tolist()},
+            "classes": None if several else {"dtype": self.classes_.dtype.str, "labels": self.classes_.tolist()},
+            "columns": len(self.classes_),
             "features": self.n_features_in_,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", [])],
             "link": json.loads(self.link_.to_json()),
             "parameters": {
                 "hessian": self.hessian,
-                "max_step": self.max_step,
-                "normalize": self.normalize,
+                "max_step": _plain(self.max_step),
+                "normalize": _plain(self.normalize),
+                "class_weight": _pairs(self.class_weight),
                 "loss": None if self.loss is None else json.loads(self.loss.to_json()),
-                "estimator": {name: value for name, value in parameters.items() if _is_plain(value)},
+                "estimator": {name: value for name, value in settings.items() if _is_plain(value)},
             },
             "best_iteration": self.best_iteration_,
         }
@@ -326,19 +348,24 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             stored_loss = parameters["loss"]
             loss = None if stored_loss is None else Loss.from_json(json.dumps(stored_loss))
             link = Link.from_json(json.dumps(description["link"]))
-            dtype, labels = np.dtype(description["classes"]["dtype"]), description["classes"]["labels"]
-            if dtype.hasobject and not all(isinstance(label, str) for label in labels):
-                raise ValueError(f"labels {labels!r} are neither numbers nor strings")
-            classes = np.array(labels, dtype)
+            if link.kind == "multilabel":
+                classes: Any = [np.arange(2)] * int(description["columns"])
+            else:
+                dtype, labels = np.dtype(description["classes"]["dtype"]), description["classes"]["labels"]
+                if dtype.hasobject and not all(isinstance(label, str) for label in labels):
+                    raise ValueError(f"labels {labels!r} are neither numbers nor strings")
+                classes = np.array(labels, dtype)
             features, names = int(description["features"]), [str(name) for name in description["feature_names"]]
             conditioning = {name: parameters[name] for name in ("hessian", "max_step", "normalize")}
             check_hessian(conditioning["hessian"], conditioning["max_step"])
+            class_weight = parameters.get("class_weight")
+            class_weight = dict(map(tuple, class_weight)) if isinstance(class_weight, list) else class_weight
             settings = {str(name): value for name, value in parameters["estimator"].items() if _is_plain(value)}
             best = description["best_iteration"]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not a model that this version can read: {error}") from error
         engine = content.engine
-        model = cls(engine.new_estimator(settings), loss, **conditioning)
+        model = cls(engine.new_estimator(settings), loss, class_weight=class_weight, **conditioning)
         try:
             model.estimator_ = engine.estimator_from_bytes(content.model, settings)
         except Exception as error:  # whatever the engine makes of a damaged model
@@ -347,9 +374,6 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         model.n_features_in_, model.best_iteration_, model.evals_result_ = features, best, {}
         if names:
             model.feature_names_in_ = np.array(names, dtype=object)
-        if link.kind != "multilabel":
-            model._encoder = LabelEncoder()
-            model._encoder.classes_ = classes
         return model
 
     # ---- inside ----
@@ -357,6 +381,11 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     def _engine(self) -> tuple[ModuleType, Any]:
         """Return the module of this package for the engine, and the estimator to fit."""
         if self.estimator is not None:
+            if not hasattr(self.estimator, "get_params"):
+                raise TypeError(
+                    f"estimator={self.estimator!r} is a {type(self.estimator).__name__}: give an XGBClassifier or an "
+                    "LGBMClassifier"
+                )
             return self._engine_of(self.estimator), self.estimator
         for name, kind in (("xgboost", "XGBClassifier"), ("lightgbm", "LGBMClassifier")):
             try:
@@ -395,48 +424,55 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             engine.check_columns(X)
         return X
 
-    def _encode(self, y: Any, rows: int) -> tuple[Array, str]:
-        """Labels from 0 in the type of the engines, and whether they are of several classes or several labels."""
-        if y is None:
-            raise ValueError("FocalClassifier requires y to be passed, but the target y is None: give labels")
-        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
-        if y.dtype == object:
-            y = np.asarray(y.tolist()) if y.ndim == 1 and len({type(label) for label in y.tolist()}) == 1 else y
-        assert_all_finite(y, input_name="y")
-        if y.shape[:1] != (rows,):
-            raise ValueError(f"X has {rows} rows and y has shape {y.shape}: give one label for each row")
-        if y.ndim == 2 and y.shape[1] > 1:
-            check_array(y, dtype=np.float64, input_name="y")
-            if type_of_target(y) != "multilabel-indicator":
-                check_classification_targets(y)
-                raise ValueError(
-                    "y has several columns that are not all 0 and 1: give an indicator matrix for several labels, or "
-                    "one column of classes"
-                )
-            self.classes_ = np.arange(y.shape[1])
-            return y.astype(np.float32), "multilabel"
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        self._encoder = LabelEncoder().fit(y)
-        self.classes_ = self._encoder.classes_
-        if len(self.classes_) < 2:
-            raise ValueError(f"y holds a single class, {self.classes_[0]!r}: a classifier needs more than one class")
-        encoded: Array = self._encoder.transform(y)
-        return encoded, "multiclass" if len(self.classes_) > 2 else "binary"
-
-    def _encode_again(self, y: Any, kind: str) -> Array:
-        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
-        if kind == "multilabel":
-            indicators: Array = y.astype(np.float32)
-            return indicators
-        encoded: Array = self._encoder.transform(column_or_1d(y, warn=True))
-        return encoded
-
     def _margin(self, X: Any) -> Array:
         check_is_fitted(self)
         engine = self._engine_of(self.estimator_)
         margin: Array = engine.margin_of_estimator(self.estimator_, self._features(X, engine, reset=False))
         return margin
+
+
+def _encoded(y: Any, rows: int) -> tuple[Array, str, Any, LabelEncoder | None]:
+    """Labels from 0 as the engines want them, their kind, the classes, and what encodes others alike."""
+    if y is None:
+        raise ValueError("FocalClassifier requires y to be passed, but the target y is None: give labels")
+    y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    if y.dtype == object and y.ndim == 1 and len({type(label) for label in y.tolist()}) == 1:
+        y = np.asarray(y.tolist())
+    assert_all_finite(y, input_name="y")
+    if y.shape[:1] != (rows,):
+        raise ValueError(f"X has {rows} rows and y has shape {y.shape}: give one label for each row")
+    if y.ndim == 2 and y.shape[1] > 1:
+        return _indicators(y), "multilabel", [np.arange(2)] * y.shape[1], None
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    encoder = LabelEncoder().fit(y)
+    classes = encoder.classes_
+    if len(classes) < 2:
+        raise ValueError(f"y holds a single class, {classes[0]!r}: a classifier needs more than one class")
+    return encoder.transform(y), "multiclass" if len(classes) > 2 else "binary", classes, encoder
+
+
+def _encoded_as(y: Any, encoder: LabelEncoder | None, columns: int) -> Array:
+    """Labels of an evaluation set, encoded as those of the training set."""
+    y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    if encoder is None:
+        if y.ndim != 2 or y.shape[1] != columns:
+            raise ValueError(f"y of an evaluation set has shape {y.shape}: give {columns} columns, as in training")
+        return _indicators(y)
+    encoded: Array = encoder.transform(column_or_1d(y, warn=True))
+    return encoded
+
+
+def _indicators(y: Array) -> Array:
+    check_array(y, dtype=np.float64, input_name="y")
+    if type_of_target(y) != "multilabel-indicator":
+        check_classification_targets(y)
+        raise ValueError(
+            "y has several columns that are not all 0 and 1: give an indicator matrix for several labels, or one "
+            "column of classes"
+        )
+    indicators: Array = y.astype(np.float32)
+    return indicators
 
 
 def _rows(X: Any) -> int:
@@ -452,6 +488,18 @@ def _is_foreign(X: Any) -> bool:
 
 def _has_objects(X: Any) -> bool:
     return bool(getattr(X, "dtype", None) == np.dtype(object))
+
+
+def _plain(value: Any) -> Any:
+    """Python's number for NumPy's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _pairs(class_weight: Any) -> Any:
+    """Weights by class as pairs, because the keys of JSON are words."""
+    if not isinstance(class_weight, Mapping):
+        return class_weight
+    return [[_plain(label), _plain(weight)] for label, weight in class_weight.items()]
 
 
 def _is_plain(value: Any) -> bool:

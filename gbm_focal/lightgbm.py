@@ -23,7 +23,7 @@ try:
 except ImportError as error:
     raise ImportError("gbm_focal.lightgbm needs LightGBM 4: pip install 'gbm_focal[lightgbm]'") from error
 
-from .boosting import BaseMetric, BaseObjective, Link, Plan, keeps_the_base_rate, require_loss, warn_of_no_split
+from .boosting import BaseMetric, BaseObjective, Link, Plan, require_loss, warn_of_no_split
 from .losses import Array, ClassTotals, Hessian, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
@@ -189,14 +189,14 @@ def train(
             f"classes, num_class={totals.positive.size} in params"
         )
     totals.require_all_classes()
-    resolved = loss.at_round(np.inf).resolve_totals(totals)
-    link = Link.bare(resolved, totals.kind)
-    link.to_json()  # so that a parameter that cannot be stored fails before training, not after
+    first_round = _rounds_of(engine_kwargs["init_model"]) if starts_from_model else 0
+    plan = Plan(loss, totals, sample_weight=weight)
+    resolved = plan.loss_after(first_round + num_boost_round)
+    Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     intercept = np.zeros(totals.positive.size)
     if not starts_from_model and not users_start:
         intercept = loss.at_round(0).resolve_totals(totals).intercepts(totals)
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
-    first_round = _rounds_of(engine_kwargs["init_model"]) if starts_from_model else 0
     settings["objective"] = objective.fixed_on(totals, intercept, first_round)
     feval = engine_kwargs.pop("feval", None)
     if feval is None:
@@ -207,8 +207,10 @@ def train(
     engine_kwargs["keep_training_booster"] = True  # which knows the margins of the training data
     booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     text = booster.model_to_string(num_iteration=-1)
-    if calibrate and not users_start and not keeps_the_base_rate(resolved, totals.kind):
-        link = _calibrated(booster, resolved, totals, weight, intercept)
+    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    link = Link.bare(plan.loss_after(rounds), totals.kind)
+    if calibrate and not users_start:
+        link = plan.link_after(rounds, lambda: _margin_of_training(booster), intercept)
     return _completed(booster, text, link, intercept)
 
 
@@ -377,20 +379,18 @@ def _require_usable_features(train_set: lightgbm.Dataset) -> None:
         )
 
 
-def _calibrated(
-    booster: lightgbm.Booster, loss: Loss, totals: ClassTotals, weight: Array | None, intercept: Array
-) -> Link:
-    """Fit the link to the training margins after the best iteration; the booster loses the later trees."""
-    links: list[Link] = []
+def _margin_of_training(booster: lightgbm.Booster) -> Array:
+    """Margins of the training data after the best iteration, without intercept; the booster loses the later trees."""
+    margins: list[Array] = []
 
-    def fit(margin: Array, _: lightgbm.Dataset) -> tuple[str, float, bool]:
-        links.append(Link.fitted(loss, totals, margin, weight, offset=intercept))
-        return "fit", 0.0, False
+    def keep(margin: Array, _: lightgbm.Dataset) -> tuple[str, float, bool]:
+        margins.append(margin)
+        return "keep", 0.0, False
 
     while 0 < booster.best_iteration < booster.current_iteration():
         booster.rollback_one_iter()
-    booster.eval_train(fit)
-    return links[0]
+    booster.eval_train(keep)
+    return margins[0]
 
 
 def _rounds_of(model: Any) -> int:
@@ -427,35 +427,38 @@ def _native_objective(link: Link, columns: int) -> str:
 # ---- the scikit-learn classes, for FocalClassifier ----
 
 
-def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict[str, Any]) -> Any:
-    """Fit a clone of an `LGBMClassifier` as the plan says."""
+def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
+    """Fit a clone of an `LGBMClassifier` as the plan says, and its link, which the booster stores."""
     parameters = {name: value for name, value in estimator.get_params().items() if value is not None}
     if "class_weight" in parameters:
         raise ValueError(
             f"class_weight={parameters['class_weight']!r} of the estimator has no effect: give class_weight to "
             "FocalClassifier, or the loss alpha"
         )
+    for alias in _ALIASES["metric"][1:]:
+        if alias in parameters:
+            raise ValueError(f"{alias}={parameters[alias]!r} of the estimator would be ignored: call it metric")
     metric = plan.metric if plan.metric is not None else parameters.get("metric")
-    _checked_parameters({name: value for name, value in parameters.items() if name != "metric"}, {})
-    resolved = plan.loss.at_round(np.inf).resolve_totals(plan.totals)
     columns = plan.totals.positive.size
+    classes = {"num_class": columns} if plan.totals.kind == "multiclass" else {}
+    _checked_parameters({**{name: value for name, value in parameters.items() if name != "metric"}, **classes}, {})
     intercept, first_round = np.zeros(columns), 0
     start = fit_params.get("init_model")
     if start is None:
         intercept = plan.loss.at_round(0).resolve_totals(plan.totals).intercepts(plan.totals)
     else:
         first_round = _rounds_of(start.booster_ if isinstance(start, lightgbm.LGBMModel) else start)
-    objective: Any = Objective(plan.loss, **plan.conditioning).fixed_on(plan.totals, intercept, first_round)
+    objective = Objective(plan.loss, **plan.conditioning)
+    objective.fixed_on(plan.totals, intercept, first_round)
+    resolved = plan.loss_after(first_round + estimator.n_estimators)
     of_metric: Any = Metric(resolved, plan.named_metric(metric)).starting_at(intercept)
-    eval_set = plan.eval_set
-    settings: dict[str, Any] = {"metric": "None", "feature_pre_filter": False}
+    model = clone(estimator).set_params(objective=objective, metric="None", feature_pre_filter=False)
+    eval_set, patterns = plan.eval_set, _Patterns(columns)
     if plan.totals.kind == "multilabel":
         # LightGBM has one label a row, so each data set gets a pattern that stands for its labels.
-        settings["num_class"] = columns
-        patterns = _Patterns(columns)
         y, eval_set = patterns.of(y), [(X_eval, patterns.of(y_eval)) for X_eval, y_eval in eval_set]
-        objective, of_metric = _OfPattern(objective, patterns), _OfPattern(of_metric, patterns)
-    model = clone(estimator).set_params(objective=objective, **settings)
+        of_metric = _OfPattern(of_metric, patterns)
+        model.set_params(num_class=columns, objective=_OfPattern(objective, patterns))
     if eval_set:
         evaluation = {"eval_sample_weight": plan.eval_weights, "eval_metric": of_metric}
         if "eval_X" in inspect.signature(model.fit).parameters:  # LightGBM 4.7 has renamed it
@@ -464,9 +467,13 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
             evaluation["eval_set"] = eval_set
         fit_params = {**fit_params, **evaluation}
     model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
-    link = Link.bare(resolved, plan.totals.kind)
-    _completed(model.booster_, model.booster_.model_to_string(num_iteration=-1), link, intercept)
-    return model
+    patterns.labels.clear()
+    objective.released()
+    booster = model.booster_
+    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    link = plan.link_after(rounds, lambda: margin_of_estimator(model, X), intercept)
+    _completed(booster, booster.model_to_string(num_iteration=-1), link, intercept)
+    return model, link
 
 
 def margin_of_estimator(model: Any, X: Any) -> Array:
@@ -480,6 +487,9 @@ class _Patterns:
     def __init__(self, columns: int) -> None:
         self.columns = columns
         self.labels: dict[bytes, Array] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Patterns:
+        return self  # LightGBM copies its parameters, and each call must find the same labels
 
     def of(self, y: Array) -> Array:
         least = max(self.columns, 50)
@@ -536,7 +546,7 @@ def check_columns(X: Any) -> None:
     elif module == "pyarrow":
         types = {field.name: str(field.type) for field in X.schema}
     for name, kind in types.items():
-        if kind.lower().startswith(("categorical", "enum", "string", "dictionary", "large_string", "utf8")):
+        if not re.fullmatch(r"u?int(8|16|32|64)|float(32|64)?|double|bool(ean)?", kind.lower()):
             raise ValueError(
                 f"column {name!r} is of type {kind}, at which LightGBM aborts the process: make it numbers, or give a "
                 "pandas data frame with a category column"

@@ -240,6 +240,11 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         totals = ClassTotals.of(y_true, sample_weight)
         return totals.in_shape_of_labels(self.resolve_totals(totals).intercepts(totals))
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether a parameter changes over the boosting rounds."""
+        return any(isinstance(value, Schedule) for value in vars(self).values())
+
     def at_round(self, iteration: float) -> Loss:
         """Return the loss in a boosting round, counted from 0: a `Schedule` among its parameters becomes a number.
 
@@ -255,7 +260,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """Name and parameters as JSON, for `from_json`."""
         kind = type(self)
         description = {"loss": kind.__name__, "module": kind.__module__, "parameters": self.get_params(deep=False)}
-        return json.dumps(description, default=lambda number: number.tolist())  # NumPy's numbers and arrays
+        return json.dumps(description, default=_as_json)
 
     @staticmethod
     def from_json(text: str) -> Loss:
@@ -278,10 +283,12 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 f"no loss named {name!r} is defined here; if it is your own, import the module that defines it first"
             )
         known = candidates[-1]
+        parameters = {name: _of_json(value) for name, value in parameters.items()}
         unknown = set(parameters) - set(known().get_params())
         if unknown:
             raise ValueError(f"{name} has no parameter {sorted(unknown)[0]!r}; this version knows {known()!r}")
-        return known(**{name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()})
+        loss: Loss = known(**parameters)
+        return loss
 
     # ---- evaluation into given arrays: by the formulas above, or by the kernel (KernelLoss) ----
     # y, z and weight have valid types and shapes; the rows are still to be checked. `scale` multiplies the
@@ -746,6 +753,8 @@ def _checked(
             f"y_true has shape {y.shape} and margin {z.shape}: give both one shape, (n,) or (n, L), or classes of "
             "shape (n,) with margins of shape (n, K)"
         )
+    if y.ndim < z.ndim and z.shape[1] < 2:
+        raise ValueError(f"margin has shape {z.shape} beside classes of shape {y.shape}: give a column for each class")
     return y, z, weights(sample_weight, z.shape[0])
 
 
@@ -867,6 +876,29 @@ class ClassTotals:
 _MOST_CLASSES = 2**24  # which float32, the engines' type of labels, can number
 
 
+def _as_json(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Schedule):
+        return {"schedule": type(value).__name__, "parameters": value.get_params(deep=False)}
+    raise TypeError(f"{value!r} is a {type(value).__name__}, which JSON cannot hold: give a number, word or schedule")
+
+
+def _of_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if not isinstance(value, dict):
+        return value
+    named = {kind.__name__: kind for kind in _subclasses(Schedule)}
+    if value.get("schedule") not in named:
+        raise ValueError(f"no schedule named {value.get('schedule')!r} is defined here")
+    try:
+        schedule: Schedule = named[value["schedule"]](**value["parameters"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not the JSON description of a schedule: {value!r}") from error
+    return schedule
+
+
 @functools.lru_cache(maxsize=128)
 def _logit_in_two_parts(probability: float) -> tuple[float, float]:
     with decimal.localcontext() as context:
@@ -877,7 +909,7 @@ def _logit_in_two_parts(probability: float) -> tuple[float, float]:
         return high, float(result - decimal.Decimal(high))
 
 
-def _subclasses(parent: type[Loss]) -> Iterator[type[Loss]]:
+def _subclasses(parent: type[Any]) -> Iterator[type[Any]]:
     for child in parent.__subclasses__():
         yield child
         yield from _subclasses(child)

@@ -26,7 +26,6 @@ from .boosting import (
     BaseObjective,
     Link,
     Plan,
-    keeps_the_base_rate,
     require_loss,
     warn_of_no_split,
     weights_of_engine,
@@ -179,25 +178,22 @@ def train(
             f"num_class={totals.positive.size} in params"
         )
     totals.require_all_classes()
-    resolved = loss.at_round(np.inf).resolve_totals(totals)
-    Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     first_round = 0
     start = engine_kwargs.get("xgb_model")
     if start is not None:
-        # Left in place, the best iteration of the earlier training would hide the new trees.
-        start = start.copy() if isinstance(start, xgboost.Booster) else xgboost.Booster(model_file=start)
-        start.set_attr(best_iteration=None, best_score=None)
-        engine_kwargs["xgb_model"] = start
+        engine_kwargs["xgb_model"] = start = _to_continue(start)
         first_round = start.num_boosted_rounds()
     elif "base_score" not in settings:
         settings.update(_start(loss, totals))
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
     objective.fixed_on(totals, np.zeros(1), first_round)
     del y
+    plan = Plan(loss, totals, sample_weight=weights_of_engine(dtrain.get_weight()))
+    resolved = plan.loss_after(first_round + num_boost_round)
+    Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     engine_kwargs.setdefault("custom_metric", Metric(resolved))
-    calibration = _Calibration(resolved, totals, dtrain)
-    if calibrate and not keeps_the_base_rate(resolved, totals.kind):
-        engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
+    calibration = _Calibration(plan, dtrain, calibrate)
+    engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
     booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
     booster.set_attr(**{_ATTRIBUTE: calibration.link.to_json()})
     _warn_if_no_split(booster)
@@ -247,15 +243,32 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
 class _Calibration(xgboost.callback.TrainingCallback):
     """Fits the link when training ends, while XGBoost still has the margins of the training data at hand."""
 
-    def __init__(self, loss: Loss, totals: ClassTotals, dtrain: xgboost.DMatrix) -> None:
-        self.link = Link.bare(loss, totals.kind)
-        self._totals = totals
+    link: Link
+
+    def __init__(self, plan: Plan, dtrain: xgboost.DMatrix, calibrate: bool) -> None:
+        self._plan = plan
         self._dtrain = dtrain
+        self._calibrate = calibrate
 
     def after_training(self, model: xgboost.Booster) -> xgboost.Booster:
-        margin = model.predict(self._dtrain, output_margin=True, iteration_range=_best_iterations(model))
-        self.link = Link.fitted(self.link.loss, self._totals, margin, self._dtrain.get_weight())
+        kept = _best_iterations(model)
+        rounds = kept[1] or model.num_boosted_rounds()
+        if self._calibrate:
+            self.link = self._plan.link_after(
+                rounds, lambda: model.predict(self._dtrain, output_margin=True, iteration_range=kept)
+            )
+        else:
+            self.link = Link.bare(self._plan.loss_after(rounds), self._plan.totals.kind)
         return model
+
+
+def _to_continue(model: Any) -> xgboost.Booster:
+    """Copy a model without its best iteration, which would hide the trees to come."""
+    if isinstance(model, xgboost.XGBModel):
+        model = model.get_booster()
+    booster = model.copy() if isinstance(model, xgboost.Booster) else xgboost.Booster(model_file=model)
+    booster.set_attr(best_iteration=None, best_score=None)
+    return booster
 
 
 def _best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
@@ -334,8 +347,8 @@ def _warn_if_no_split(booster: xgboost.Booster) -> None:
 # ---- the scikit-learn classes, for FocalClassifier ----
 
 
-def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict[str, Any]) -> Any:
-    """Fit a clone of an `XGBClassifier` as the plan says."""
+def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
+    """Fit a clone of an `XGBClassifier` as the plan says, and its link, which the booster stores."""
     parameters = estimator.get_params()
     kind = parameters.get("objective")
     if callable(kind) or (kind is not None and kind.partition(":")[0] not in ("binary", "multi")):
@@ -343,25 +356,27 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     if parameters.get("scale_pos_weight") is not None:
         _checked_parameters({"scale_pos_weight": parameters["scale_pos_weight"]})
     metric = plan.metric if plan.metric is not None else parameters.get("eval_metric")
-    resolved = plan.loss.at_round(np.inf).resolve_totals(plan.totals)
-    settings: dict[str, Any] = {
-        "eval_metric": Metric(resolved, plan.named_metric(metric)),
-        "disable_default_eval_metric": True,
-    }
-    start, first_round = fit_params.get("xgb_model"), 0
-    if start is not None:
-        start = start.get_booster() if isinstance(start, xgboost.XGBModel) else start
-        start = start if isinstance(start, xgboost.Booster) else xgboost.Booster(model_file=start)
-        first_round = start.num_boosted_rounds()
+    settings: dict[str, Any] = {"disable_default_eval_metric": True}
+    first_round = 0
+    if fit_params.get("xgb_model") is not None:
+        fit_params = {**fit_params, "xgb_model": _to_continue(fit_params["xgb_model"])}
+        first_round = fit_params["xgb_model"].num_boosted_rounds()
     elif parameters.get("base_score") is None:
         settings.update(_start(plan.loss, plan.totals))
     objective = Objective(plan.loss, **plan.conditioning).fixed_on(plan.totals, np.zeros(1), first_round)
+    resolved = plan.loss_after(first_round + estimator.get_num_boosting_rounds())
+    settings["eval_metric"] = Metric(resolved, plan.named_metric(metric))
     model = clone(estimator).set_params(objective=objective, **settings)
     if plan.eval_set:
         fit_params = {**fit_params, "eval_set": plan.eval_set, "sample_weight_eval_set": plan.eval_weights}
     model.fit(X, y, **{"sample_weight": plan.sample_weight, "verbose": False, **fit_params})
-    _warn_if_no_split(model.get_booster())
-    return model
+    objective.released()
+    booster = model.get_booster()
+    _warn_if_no_split(booster)
+    rounds = _best_iterations(booster)[1] or booster.num_boosted_rounds()
+    link = plan.link_after(rounds, lambda: margin_of_estimator(model, X))
+    booster.set_attr(**{_ATTRIBUTE: link.to_json()})
+    return model, link
 
 
 def margin_of_estimator(model: Any, X: Any) -> Array:

@@ -1,5 +1,7 @@
 """FocalClassifier as a scikit-learn user meets it."""
 
+import datetime
+import decimal
 import json
 import pickle
 import zipfile
@@ -13,7 +15,7 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.metrics import average_precision_score, log_loss
+from sklearn.metrics import average_precision_score, get_scorer, log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -428,6 +430,67 @@ def test_every_kind_of_table_predicts_the_same(engine):
         np.testing.assert_allclose(model.predict_proba(table), expected, atol=1e-5, err_msg=type(table).__name__)
 
 
+@both_engines
+def test_continued_training_goes_on(engine):
+    X, y, _, _ = rare_positives(2000)
+    continued_by = "xgb_model" if engine is xgboost_classifier else "init_model"
+    stop = "early_stopping_rounds" if engine is xgboost_classifier else "early_stopping_round"
+    first = FocalClassifier(engine(n_estimators=200, learning_rate=0.5, **{stop: 3}))
+    first.fit(X[:1000], y[:1000], eval_set=[(X[1000:], y[1000:])])
+    model = FocalClassifier(engine(n_estimators=5, learning_rate=0.5))
+    model.fit(X[:1000], y[:1000], **{continued_by: first.estimator_})
+    assert model.best_iteration_ is None
+    assert log_loss(y[:1000], model.predict_proba(X[:1000])) < 0.98 * log_loss(y[:1000], first.predict_proba(X[:1000]))
+    margin = first.estimator_.predict(
+        X, **({"output_margin": True} if engine is xgboost_classifier else {"raw_score": True})
+    )
+    assert np.abs(margin).max() < 50
+
+
+@both_engines
+@pytest.mark.parametrize("name", ["init_score", "base_margin"])
+def test_margins_to_start_from_are_refused(engine, name):
+    X, y, _, _ = rare_positives(200)
+    with pytest.raises(ValueError, match=f"{name} is not possible"):
+        FocalClassifier(engine()).fit(X, y, **{name: np.zeros(200)})
+
+
+@both_engines
+def test_a_failed_fit_leaves_the_model_as_it_was(engine):
+    X, y, _, _ = rare_positives(500)
+    model = FocalClassifier(engine()).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(TypeError):
+        model.fit(X, np.where(y == 1, "z", "q"), no_such_argument=1)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+@both_engines
+def test_the_booster_knows_the_link_of_the_classifier(engine):
+    X, y, _, _ = rare_positives(1500)
+    model = FocalClassifier(engine(), BalancedCrossEntropy()).fit(X, y)
+    if engine is xgboost_classifier:
+        from gbm_focal.xgboost import predict_proba
+
+        booster = model.estimator_.get_booster()
+    else:
+        from gbm_focal.lightgbm import predict_proba
+
+        booster = model.estimator_.booster_
+    np.testing.assert_allclose(predict_proba(booster, X), model.predict_proba(X), rtol=1e-6)
+
+
+@both_engines
+def test_two_labels_have_scores_of_both(engine):
+    X, Y = labels_problem()
+    model = FocalClassifier(engine()).fit(X, Y[:, :2], eval_set=[(X, Y[:, :2])], eval_metric="roc_auc")
+    reported = next(iter(next(iter(model.evals_result_.values())).values()))[-1]
+    expected = roc_auc_score(Y[:, :2], model.predict_proba(X))
+    assert abs(reported) == pytest.approx(expected, rel=1e-6)
+    assert get_scorer("roc_auc")(model, X, Y[:, :2]) == pytest.approx(expected, rel=1e-9)
+    assert len(pickle.dumps(model)) < 200_000  # the labels are not in it
+
+
 def test_columns_that_abort_lightgbm_are_refused():
     polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     X, y, _, _ = rare_positives(300)
@@ -436,6 +499,8 @@ def test_columns_that_abort_lightgbm_are_refused():
         "String": polars.DataFrame({"a": X[:, 0], "kind": names}),
         "Categorical": polars.DataFrame({"a": X[:, 0], "kind": polars.Series(names, dtype=polars.Categorical)}),
         "Enum": polars.DataFrame({"a": X[:, 0], "kind": polars.Series(names, dtype=polars.Enum(["u", "v"]))}),
+        "Date": polars.DataFrame({"a": X[:, 0], "kind": [datetime.date(2026, 1, 1)] * 300}),
+        "Decimal": polars.DataFrame({"a": X[:, 0], "kind": [decimal.Decimal("1.5")] * 300}),
         "dictionary": pyarrow.table({"a": X[:, 0], "kind": pyarrow.array(names).dictionary_encode()}),
     }
     for kind, table in bad.items():
@@ -479,6 +544,7 @@ def test_parameters_of_the_estimator_that_contradict_the_loss():
         (lightgbm_classifier(objective="cross_entropy"), "contradicts loss"),
         (lightgbm_classifier(boosting_type="rf"), "random forest"),
         (lightgbm_classifier(linear_tree=True), "linear_tree"),
+        (lightgbm_classifier(metrics="auc"), "call it metric"),
     ):
         with pytest.raises(ValueError, match=message):
             FocalClassifier(estimator).fit(X, y)
@@ -546,6 +612,24 @@ def test_saved_model_predicts_the_same_in_a_new_process(engine, problem, tmp_pat
         FocalClassifier.load_model(tmp_path / "again.zip").predict_proba(X), model.predict_proba(X)
     )
     clone(again).fit(X[:1000], y[:1000], eval_set=[(X[1000:], y[1000:])])
+
+
+@both_engines
+def test_numpy_parameters_and_schedules_are_saved(engine, tmp_path):
+    X, y, _, _ = rare_positives(600)
+    estimator = engine(max_depth=np.int64(2), learning_rate=np.float64(0.3))
+    loss = FocalLoss(LinearSchedule(0, 3, 10), alpha=np.float64(0.4))
+    model = FocalClassifier(estimator, loss, max_step=np.float32(3), class_weight={0: 1, 1: 2.5}).fit(X, y)
+    model.save_model(tmp_path / "model.zip")
+    again = FocalClassifier.load_model(tmp_path / "model.zip")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.estimator.get_params()["max_depth"] == 2
+    assert again.class_weight == {0: 1, 1: 2.5}
+    assert again.loss.gamma.get_params() == loss.gamma.get_params()
+    np.testing.assert_allclose(clone(again).fit(X, y).predict_proba(X), model.predict_proba(X), rtol=1e-6)
+    model.estimator.set_params(callbacks=[print])
+    with pytest.warns(UserWarning, match="callbacks"):
+        model.save_model(tmp_path / "model.zip")
 
 
 def damaged(path, tmp_path, change_description=None, change_model=None):
@@ -667,6 +751,29 @@ def test_a_schedule_starts_anew_with_each_fit(engine):
     np.testing.assert_array_equal(clone(model).set_params(loss__gamma__rounds=10).fit(X, y).predict_proba(X), first)
     other = clone(model).set_params(loss__gamma__rounds=3).fit(X, y).predict_proba(X)
     assert np.abs(other - first).max() > 1e-3
+
+
+@both_engines
+def test_probabilities_are_those_of_the_round_that_training_reached(engine):
+    # A schedule that training leaves early is the same as a shorter one.
+    X, y, _, _ = rare_positives(1500)
+    long = FocalClassifier(engine(n_estimators=11), FocalLoss(LinearSchedule(0, 5, 1000))).fit(X, y)
+    short = FocalClassifier(engine(n_estimators=11), FocalLoss(LinearSchedule(0, 0.05, 10))).fit(X, y)
+    assert long.loss_.gamma == pytest.approx(0.05)
+    np.testing.assert_allclose(long.predict_proba(X), short.predict_proba(X), atol=1e-5)
+
+
+def test_an_objective_counts_anew_when_training_does():
+    from gbm_focal.xgboost import Objective
+
+    X, y, _, _ = rare_positives(1500)
+    data, objective = xgb.DMatrix(X, y), Objective(FocalLoss(LinearSchedule(0, 5, 10)))
+    params = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1}
+    first, second = (xgb.train(params, data, 10, obj=objective).predict(data) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    estimator = xgboost_classifier(objective=objective)
+    first, second = (estimator.fit(X, y).predict(X, output_margin=True) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_schedules_engine_native_and_continued():

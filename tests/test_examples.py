@@ -54,6 +54,59 @@ def test_fraud_detection_on_a_csv_file(fraud_detection, tmp_path, capsys, header
     assert "'maybe'" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def flare_forecast(fraud_detection):
+    return example("flare_forecast")
+
+
+@pytest.mark.parametrize("engine", ["xgboost", "lightgbm"])
+def test_flare_forecast_on_simulated_regions(flare_forecast, tmp_path, capsys, engine):
+    output = tmp_path / "flares.png"
+    flare_forecast.main(["--rows", "2000", "--rounds", "4", "--engine", engine, "--output", str(output)])
+    table = capsys.readouterr().out
+    for word in ("strongest flare", "flares of each class", "AsymmetricLoss", "threshold at base rate", "TSS", "HSS"):
+        assert word in table
+    assert output.stat().st_size > 20_000
+
+
+def test_flare_forecast_on_a_keel_file(flare_forecast, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    names = ["Area", "Evolution", "C-class", "M-class", "X-class"]
+    lines = ["@relation flare", *(f"@attribute {name} {{0, 1}}" for name in names), "@data"]
+    for _ in range(400):
+        area, evolution = random.integers(2), random.integers(3)
+        flares = random.random(3) < np.array([0.3, 0.1, 0.002]) * (1 + area)
+        lines.append(", ".join(map(str, [area, evolution, *flares.astype(int)])))
+    path = tmp_path / "flare.dat"
+    path.write_text("\n".join(lines))
+    output = ["--rounds", "3", "--output", str(tmp_path / "flares.png")]
+    flare_forecast.main(["--csv", str(path), *output])
+    assert "M or more" in capsys.readouterr().out
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit):
+        flare_forecast.main(["--csv", str(path), *output])
+    assert "no line @data" in capsys.readouterr().err
+
+
+def test_skill_scores(flare_forecast):
+    truth = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], bool)
+    yes = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0, 0], bool)
+    score = flare_forecast.skill(truth, yes)
+    assert score.recall == 0.75
+    assert score.true_skill == pytest.approx(0.75 - 1 / 6)
+    assert score.heidke == pytest.approx((0.8 - 0.52) / (1 - 0.52))  # 8 of 10 right, 5.2 by chance
+    assert flare_forecast.skill(truth, truth).heidke == 1
+    assert flare_forecast.skill(truth, np.zeros(10, bool)).true_skill == 0
+
+
+def test_sklearn_pipeline(fraud_detection, capsys):
+    example("sklearn_pipeline").main(["--rows", "1500"])
+    output = capsys.readouterr().out
+    assert "best of 12 combinations" in output
+    costs = [float(line.split()[-1]) for line in output.splitlines() if "cost per loan" in line]
+    assert len(costs) == 3
+
+
 def test_simulator_knows_its_own_probabilities(fraud_detection):
     data = fraud_detection.simulate(100_000, seed=3)
     np.testing.assert_allclose(data.truth.mean(), 0.005, rtol=1e-6)

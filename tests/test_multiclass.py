@@ -240,6 +240,8 @@ def test_class_weights():
         (([0, np.nan], np.zeros((2, 3))), r"y_true\[1\] is nan"),
         (([0, 1], np.array([[0, 1, np.inf], [0, 1, 2]])), r"margin\[0, 2\] is inf"),
         (([0, 1, 1], np.zeros((2, 3))), "shape"),
+        (([0, 0], np.zeros((2, 1))), "a column for each class"),
+        (([0, 0], np.zeros((2, 0))), "a column for each class"),
         (([0, 1], np.zeros((2, 3)), [1, -1]), r"sample_weight\[1\] is -1"),
     ],
 )

@@ -7,23 +7,33 @@ import numpy as np
 import pytest
 from problems import rare_positives
 
+from gbm_focal import FocalClassifier, FocalLoss
+
 README = Path(__file__).parents[1] / "README.md"
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(5))
 def test_snippet(number):
     xgb, lgb = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
     snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(snippets) == 3
+    assert len(snippets) == 5
     X, y, _, _ = rare_positives()
     names = {
         "dtrain": xgb.DMatrix(X, y),
         "dtest": xgb.DMatrix(X),
         "train_set": lgb.Dataset(X, y),
         "X_test": X,
+        "X": X,
+        "y": y,
+        "XGBClassifier": xgb.XGBClassifier,
+        "LGBMClassifier": lgb.LGBMClassifier,
+        "FocalClassifier": FocalClassifier,
+        "FocalLoss": FocalLoss,
     }
     exec(snippets[number], names)
     if "probability" in names:
         np.testing.assert_allclose(names["probability"].mean(), y.mean(), rtol=1e-3)
+    elif "search" in names:
+        assert names["search"].best_params_["loss__gamma"] in (0, 1, 2)
     else:
         assert names["booster"].num_boosted_rounds() == 100
