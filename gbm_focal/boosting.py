@@ -391,7 +391,7 @@ def _shift_of(posterior: Array, weight: Array | None, base_rate: float) -> float
     shift = 0.0
     for _ in range(50):
         mean, slope = _mean_and_slope(posterior, weight, shift)
-        if abs(mean / base_rate - 1) < 4 * np.finfo(posterior.dtype).eps:
+        if abs(mean / base_rate - 1) < _tolerance(posterior):
             return shift
         if not (mean > 0 and slope > 0):
             break
@@ -435,7 +435,7 @@ def _shifts_of_classes(posterior: Array, weight: Array | None, rates: Array) -> 
     # come from a part of the rows, which bends the path and not its end.
     part = slice(None, None, max(1, posterior.shape[0] // 20_000))
     shift = np.zeros(rates.size)
-    tolerance = max(1e-7, 4 * float(np.finfo(posterior.dtype).eps))
+    tolerance = _tolerance(posterior)
     for _ in range(100):
         mean = _mean_of_classes(posterior, weight, shift)
         error = np.log(np.maximum(mean, np.finfo(np.float64).tiny) / rates)
@@ -466,6 +466,11 @@ def _mean_of_classes(posterior: Array, weight: Array | None, shift: Array) -> Ar
         total += shifted.sum(axis=0, dtype=np.float64)
         rows += shifted.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
     return total / rows
+
+
+def _tolerance(posterior: Array) -> float:
+    """Relative error of a mean that its rounding still allows to reach."""
+    return 1e-12 if posterior.dtype == np.float64 else 1e-6
 
 
 def _shifted_classes(posterior: Array, shift: Array) -> Array:

@@ -1,8 +1,9 @@
 """Parameters of a loss that change over the boosting rounds, for instance gamma from easy to hard.
 
 Give a schedule where a loss takes a number: ``FocalLoss(gamma=LinearSchedule(0, 2, rounds=100))``. The objectives of
-`gbm_focal.xgboost` and `gbm_focal.lightgbm` and `FocalClassifier` follow it round by round; the metric, and the
-posterior of the trained model, take the value of the last round, the same for all rounds.
+`gbm_focal.xgboost` and `gbm_focal.lightgbm` and `FocalClassifier` follow it round by round, each training from its
+start and continued training from where the model stands. The posterior of the trained model takes the value of the
+last round that was kept; the metric, so that rounds can be compared, that of the last round that was asked for.
 
 The idea is that of curriculum learning (Bengio et al., "Curriculum Learning", ICML 2009): with a small gamma every
 sample counts, a larger one turns to the hard ones.
