@@ -21,7 +21,7 @@ from sklearn.base import clone
 try:
     import lightgbm
 except ImportError as error:
-    raise ImportError("gbm_focal.lightgbm needs LightGBM 4: pip install 'gbm_focal[lightgbm]'") from error
+    raise ImportError("gbm_focal.lightgbm needs LightGBM 4.3 or newer: pip install 'gbm_focal[lightgbm]'") from error
 
 from .boosting import BaseMetric, BaseObjective, Link, Plan, require_loss, warn_of_no_split
 from .losses import Array, ClassTotals, Hessian, Loss
