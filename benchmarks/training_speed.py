@@ -94,17 +94,21 @@ def measured(engine: str, rows: int, features: int, rounds: int, target: float, 
     return [engine, size, str(rounds), native, focal, f"{ratio:.3f}", verdict, f"{overhead:.3f}", leaves]
 
 
+def variants(
+    native: Callable[..., Any], ours: Callable[..., Any], params: dict[str, Any], objective: str, data: Any, rounds: int
+) -> dict[str, Callable[[], Any]]:
+    return {
+        "native": lambda: native({**params, "objective": objective}, data, rounds),
+        "focal": lambda: ours(params, data, rounds, loss=FocalLoss(2.0)),
+        "gamma 0": lambda: ours(params, data, rounds, loss=FocalLoss(0.0), max_step=None),
+    }
+
+
 def xgboost_trainers(rows: int, features: int, rounds: int, threads: int) -> dict[str, Callable[[], Any]]:
     X, y, _ = simulate(rows, features, BASE_RATE, strength=1.0, seed=0)
     data = xgboost.QuantileDMatrix(X, label=y, nthread=threads)
     params = {"tree_method": "hist", "max_depth": 6, "learning_rate": 0.1, "nthread": threads}
-    native = {**params, "objective": "binary:logistic"}
-    ours = gbm_focal.xgboost.train
-    return {
-        "native": lambda: xgboost.train(native, data, rounds),
-        "focal": lambda: ours(params, data, rounds, loss=FocalLoss(2.0)),
-        "gamma 0": lambda: ours(params, data, rounds, loss=FocalLoss(0.0), max_step=None),
-    }
+    return variants(xgboost.train, gbm_focal.xgboost.train, params, "binary:logistic", data, rounds)
 
 
 def classes_trainers(rows: int, features: int, rounds: int, threads: int) -> dict[str, Callable[[], Any]]:
@@ -114,13 +118,7 @@ def classes_trainers(rows: int, features: int, rounds: int, threads: int) -> dic
     y = np.where(np.random.default_rng(2).random(rows) < probability, 0, other)
     data = xgboost.QuantileDMatrix(X, label=y, nthread=threads)
     params = {"tree_method": "hist", "max_depth": 6, "learning_rate": 0.1, "nthread": threads, "num_class": 5}
-    native = {**params, "objective": "multi:softprob"}
-    ours = gbm_focal.xgboost.train
-    return {
-        "native": lambda: xgboost.train(native, data, rounds),
-        "focal": lambda: ours(params, data, rounds, loss=FocalLoss(2.0)),
-        "gamma 0": lambda: ours(params, data, rounds, loss=FocalLoss(0.0), max_step=None),
-    }
+    return variants(xgboost.train, gbm_focal.xgboost.train, params, "multi:softprob", data, rounds)
 
 
 def lightgbm_trainers(rows: int, features: int, rounds: int, threads: int) -> dict[str, Callable[[], Any]]:
@@ -128,13 +126,7 @@ def lightgbm_trainers(rows: int, features: int, rounds: int, threads: int) -> di
     # By default LightGBM times two layouts and takes the faster, so that chance decides on 30 bytes a row.
     params = {"num_leaves": 31, "learning_rate": 0.1, "num_threads": threads, "verbosity": -1, "force_col_wise": True}
     data = lightgbm.Dataset(X, label=y, params=params, free_raw_data=False).construct()
-    native = {**params, "objective": "binary"}
-    ours = gbm_focal.lightgbm.train
-    return {
-        "native": lambda: lightgbm.train(native, data, rounds),
-        "focal": lambda: ours(params, data, rounds, loss=FocalLoss(2.0)),
-        "gamma 0": lambda: ours(params, data, rounds, loss=FocalLoss(0.0), max_step=None),
-    }
+    return variants(lightgbm.train, gbm_focal.lightgbm.train, params, "binary", data, rounds)
 
 
 TRAINERS = {"XGBoost": xgboost_trainers, "LightGBM": lightgbm_trainers, "XGBoost, 5 classes": classes_trainers}

@@ -239,6 +239,7 @@ def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:
     )
 
 
+NO_METRIC = frozenset(("none", "null", "na", "custom", ""))  # LightGBM's words for it
 # What the engines call the metrics that scikit-learn has as well.
 _SCORERS = {
     **dict.fromkeys(("logloss", "mlogloss", "binary_logloss", "multi_logloss", "log_loss"), "neg_log_loss"),
@@ -263,10 +264,17 @@ class Plan:
         """Return the resolved loss of the last of so many rounds."""
         return self.loss.at_round(max(rounds - 1, 0)).resolve_totals(self.totals)
 
-    def link_after(self, rounds: int, margin: Callable[[], Array], offset: ArrayLike = 0.0) -> Link:
-        """Link of a model of so many rounds; its margins of the training data are asked for if they are needed."""
+    def intercepts(self) -> Array:
+        """Return the margins at which training starts."""
+        return self.loss_after(1).intercepts(self.totals)
+
+    def link_after(self, rounds: int, margin: Callable[[], Array] | None, offset: ArrayLike = 0.0) -> Link:
+        """Link of a model of so many rounds; its margins of the training data are asked for if they are needed.
+
+        Without them it is the bare one.
+        """
         loss = self.loss_after(rounds)
-        if keeps_the_base_rate(loss, self.totals.kind):
+        if margin is None or keeps_the_base_rate(loss, self.totals.kind):
             return Link.bare(loss, self.totals.kind)
         return Link.fitted(loss, self.totals, margin(), self.sample_weight, offset)
 
@@ -276,7 +284,7 @@ class Plan:
             if len(metric) > 1:
                 raise ValueError(f"eval_metric={metric!r} names {len(metric)} metrics: give the one to stop on")
             metric = metric[0] if metric else None
-        if isinstance(metric, str) and metric.lower() in ("none", "null", "na", "custom", ""):
+        if isinstance(metric, str) and metric.lower() in NO_METRIC:
             return None
         if metric == "auc":
             return "roc_auc_ovr" if self.totals.kind == "multiclass" else "roc_auc"
@@ -497,6 +505,18 @@ def warn_of_no_split() -> None:
         RuntimeWarning,
         stacklevel=4,
     )
+
+
+def totals_of_training(name: str, y: Array, weight: Array | None, classes: int | None) -> ClassTotals:
+    """Class totals of the data set that `train` calls `name`; `classes` is num_class, if it was given."""
+    totals = ClassTotals.of(y, weight, classes=classes)
+    if totals.kind == "multiclass" and not classes:
+        raise ValueError(
+            f"the labels of {name} go up to {totals.positive.size - 1}: give labels 0 and 1, or, if they are classes, "
+            f"num_class={totals.positive.size} in params"
+        )
+    totals.require_all_classes()
+    return totals
 
 
 def totals_of_engine(y: Array, margin: Array, weight: Array | None) -> ClassTotals:

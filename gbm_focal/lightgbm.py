@@ -23,13 +23,22 @@ try:
 except ImportError as error:
     raise ImportError("gbm_focal.lightgbm needs LightGBM 4.3 or newer: pip install 'gbm_focal[lightgbm]'") from error
 
-from .boosting import BaseMetric, BaseObjective, Link, Plan, require_loss, warn_of_no_split
-from .losses import Array, ClassTotals, Hessian, Loss
+from .boosting import (
+    NO_METRIC,
+    BaseMetric,
+    BaseObjective,
+    Link,
+    Plan,
+    require_loss,
+    totals_of_training,
+    warn_of_no_split,
+)
+from .losses import Array, Hessian, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
 # Metrics of the order of the margins: right whatever the link is.
-_RANKING_METRICS = frozenset(("auc", "average_precision", "none", "null", "na", "custom", ""))
+_RANKING_METRICS = NO_METRIC | {"auc", "average_precision"}
 _ALIASES = {
     "objective": ("objective", "objective_type", "app", "application", "loss"),
     "boosting": ("boosting", "boosting_type", "boost"),
@@ -181,21 +190,14 @@ def train(
     users_start = init_score is not None and not inherited
     if not starts_from_model:
         _require_same_start(train_set, engine_kwargs.get("valid_sets"), users_start)
-    classes = settings.get("num_class")
-    totals = ClassTotals.of(label, weight, classes=classes)
-    if totals.kind == "multiclass" and not classes:
-        raise ValueError(
-            f"the labels of train_set go up to {totals.positive.size - 1}: give labels 0 and 1, or, if they are "
-            f"classes, num_class={totals.positive.size} in params"
-        )
-    totals.require_all_classes()
+    totals = totals_of_training("train_set", label, weight, settings.get("num_class"))
     first_round = _rounds_of(engine_kwargs["init_model"]) if starts_from_model else 0
     plan = Plan(loss, totals, sample_weight=weight)
     resolved = plan.loss_after(first_round + num_boost_round)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     intercept = np.zeros(totals.positive.size)
     if not starts_from_model and not users_start:
-        intercept = loss.at_round(0).resolve_totals(totals).intercepts(totals)
+        intercept = plan.intercepts()
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
     settings["objective"] = objective.fixed_on(totals, intercept, first_round)
     feval = engine_kwargs.pop("feval", None)
@@ -207,10 +209,9 @@ def train(
     engine_kwargs["keep_training_booster"] = True  # which knows the margins of the training data
     booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     text = booster.model_to_string(num_iteration=-1)
-    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
-    link = Link.bare(plan.loss_after(rounds), totals.kind)
-    if calibrate and not users_start:
-        link = plan.link_after(rounds, lambda: _margin_of_training(booster), intercept)
+    calibrated = calibrate and not users_start
+    margin = (lambda: _margin_of_training(booster)) if calibrated else None
+    link = plan.link_after(_kept_rounds(booster), margin, intercept)
     return _completed(booster, text, link, intercept)
 
 
@@ -312,7 +313,7 @@ def _checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any
     metric = take("metric", "None")
     metrics = metric.split(",") if isinstance(metric, str) else list(metric)
     for one in metrics:
-        if classes > 1 and str(one).strip().lower() not in ("none", "null", "na", "custom", ""):
+        if classes > 1 and str(one).strip().lower() not in NO_METRIC:
             raise ValueError(
                 f"metric={one!r} would take the margins for probabilities: leave it out for the loss itself, or use "
                 "feval=Metric(loss, 'neg_log_loss') or another"
@@ -393,6 +394,11 @@ def _margin_of_training(booster: lightgbm.Booster) -> Array:
     return margins[0]
 
 
+def _kept_rounds(booster: lightgbm.Booster) -> int:
+    best: int = booster.best_iteration
+    return best if best > 0 else booster.current_iteration()
+
+
 def _rounds_of(model: Any) -> int:
     booster = model if isinstance(model, lightgbm.Booster) else lightgbm.Booster(model_file=model)
     return booster.current_iteration()
@@ -445,7 +451,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     intercept, first_round = np.zeros(columns), 0
     start = fit_params.get("init_model")
     if start is None:
-        intercept = plan.loss.at_round(0).resolve_totals(plan.totals).intercepts(plan.totals)
+        intercept = plan.intercepts()
     else:
         first_round = _rounds_of(start.booster_ if isinstance(start, lightgbm.LGBMModel) else start)
     objective = Objective(plan.loss, **plan.conditioning)
@@ -470,8 +476,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     patterns.labels.clear()
     objective.released()
     booster = model.booster_
-    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
-    link = plan.link_after(rounds, lambda: margin_of_estimator(model, X), intercept)
+    link = plan.link_after(_kept_rounds(booster), lambda: margin_of_estimator(model, X), intercept)
     _completed(booster, booster.model_to_string(num_iteration=-1), link, intercept)
     return model, link
 

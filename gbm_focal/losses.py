@@ -446,21 +446,25 @@ class Loss(BaseEstimator):  # type: ignore[misc]
                 log_beta = np.log(real("beta", self.beta, "(0, 1)"))
                 positive, negative = -np.expm1(positive * log_beta), -np.expm1(negative * log_beta)
             ratio = negative / (positive + negative)
-            if totals.kind == "multiclass" and self.has_softmax:
+            if self._is_joint(totals):
                 ratio = 1 / positive / np.sum(1 / positive)
             shaped = totals.in_shape_of_labels(ratio)
             resolved.set_params(alpha=shaped if isinstance(shaped, float) else tuple(float(a) for a in shaped))
         # Raises if alpha is out of range, or not one per column.
-        if totals.kind == "multiclass" and self.has_softmax:
+        if self._is_joint(totals):
             resolved.softmax_weights(totals.positive.size)
         else:
             resolved.class_weights(totals.positive.size)
         return resolved
 
+    def _is_joint(self, totals: ClassTotals) -> bool:
+        """Whether these labels are learned by the softmax form."""
+        return totals.kind == "multiclass" and self.has_softmax
+
     def intercepts(self, totals: ClassTotals) -> Array:
         """Margins at which the posterior is the base rate, shape (L,); see `intercept`."""
         rates = totals.base_rates()
-        if totals.kind == "multiclass" and self.has_softmax:
+        if self._is_joint(totals):
             return self._softmax_margins_of(rates)
         return np.array([self._margin_of(rate, column, rates.size) for column, rate in enumerate(rates)])
 
@@ -474,7 +478,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """
         rates = totals.base_rates()
         at = self.intercepts(totals)[np.newaxis]
-        joint = totals.kind == "multiclass" and self.has_softmax
+        joint = self._is_joint(totals)
         labels_of_any_kind = np.zeros(1) if joint else np.ones_like(at)
         hessian: Array = self.gradient_hessian(labels_of_any_kind, at)[1][0]
         # An intercept at the very edge of ASL's dead zone has no curvature; what counts is the one just above.

@@ -27,10 +27,11 @@ from .boosting import (
     Link,
     Plan,
     require_loss,
+    totals_of_training,
     warn_of_no_split,
     weights_of_engine,
 )
-from .losses import Array, ClassTotals, Hessian, Loss
+from .losses import Array, Hessian, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -170,25 +171,19 @@ def train(
         raise ValueError("dtrain has no labels: give DMatrix(..., label=y) with y of 0 and 1")
     if y.size > dtrain.num_row():
         y = y.reshape(dtrain.num_row(), -1)
-    classes = int(settings.get("num_class") or 0)
-    totals = ClassTotals.of(y, weights_of_engine(dtrain.get_weight()), classes=classes or None)
-    if totals.kind == "multiclass" and not classes:
-        raise ValueError(
-            f"the labels of dtrain go up to {totals.positive.size - 1}: give labels 0 and 1, or, if they are classes, "
-            f"num_class={totals.positive.size} in params"
-        )
-    totals.require_all_classes()
+    weight = weights_of_engine(dtrain.get_weight())
+    totals = totals_of_training("dtrain", y, weight, int(settings.get("num_class") or 0) or None)
+    plan = Plan(loss, totals, sample_weight=weight)
     first_round = 0
     start = engine_kwargs.get("xgb_model")
     if start is not None:
         engine_kwargs["xgb_model"] = start = _to_continue(start)
         first_round = start.num_boosted_rounds()
     elif "base_score" not in settings:
-        settings.update(_start(loss, totals))
+        settings.update(_start(plan))
     objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
     objective.fixed_on(totals, np.zeros(1), first_round)
     del y
-    plan = Plan(loss, totals, sample_weight=weights_of_engine(dtrain.get_weight()))
     resolved = plan.loss_after(first_round + num_boost_round)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     engine_kwargs.setdefault("custom_metric", Metric(resolved))
@@ -251,14 +246,10 @@ class _Calibration(xgboost.callback.TrainingCallback):
         self._calibrate = calibrate
 
     def after_training(self, model: xgboost.Booster) -> xgboost.Booster:
-        kept = _best_iterations(model)
-        rounds = kept[1] or model.num_boosted_rounds()
-        if self._calibrate:
-            self.link = self._plan.link_after(
-                rounds, lambda: model.predict(self._dtrain, output_margin=True, iteration_range=kept)
-            )
-        else:
-            self.link = Link.bare(self._plan.loss_after(rounds), self._plan.totals.kind)
+        def margin() -> Array:
+            return model.predict(self._dtrain, output_margin=True, iteration_range=_best_iterations(model))
+
+        self.link = self._plan.link_after(_kept_rounds(model), margin if self._calibrate else None)
         return model
 
 
@@ -275,6 +266,11 @@ def _best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
     """Range of the iterations up to the best one; (0, 0), all of them, where there was no early stopping."""
     best = booster.attr("best_iteration")
     return (0, 0) if best is None else (0, int(best) + 1)
+
+
+def _kept_rounds(booster: xgboost.Booster) -> int:
+    rounds: int = _best_iterations(booster)[1] or booster.num_boosted_rounds()
+    return rounds
 
 
 def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, Any]:
@@ -321,10 +317,9 @@ def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -
     return settings
 
 
-def _start(loss: Loss, totals: ClassTotals) -> dict[str, Any]:
+def _start(plan: Plan) -> dict[str, Any]:
     """Return the parameter base_score, XGBoost's way of storing the intercept: its sigmoid, as float32."""
-    loss = loss.at_round(0).resolve_totals(totals)
-    intercept = loss.intercepts(totals)
+    totals, intercept = plan.totals, plan.intercepts()
     if totals.positive.size > 1 and not _HAS_VECTOR_BASE_SCORE:
         return {"base_score": 0.5}
     if totals.kind == "multiclass":  # of multi:softprob the margin itself
@@ -332,8 +327,8 @@ def _start(loss: Loss, totals: ClassTotals) -> dict[str, Any]:
     score = expit(intercept)
     if not np.all((np.float32(score) > 0) & (np.float32(score) < 1)):
         raise ValueError(
-            f"the intercept {intercept.tolist()} of {loss!r} is too far out for XGBoost's float32 base_score; choose "
-            "milder parameters of the loss, or give base_score yourself"
+            f"the intercept {intercept.tolist()} of {plan.loss_after(1)!r} is too far out for XGBoost's float32 "
+            "base_score; choose milder parameters of the loss, or give base_score yourself"
         )
     return {"base_score": score.tolist() if totals.kind == "multilabel" else float(score[0])}
 
@@ -362,7 +357,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
         fit_params = {**fit_params, "xgb_model": _to_continue(fit_params["xgb_model"])}
         first_round = fit_params["xgb_model"].num_boosted_rounds()
     elif parameters.get("base_score") is None:
-        settings.update(_start(plan.loss, plan.totals))
+        settings.update(_start(plan))
     objective = Objective(plan.loss, **plan.conditioning).fixed_on(plan.totals, np.zeros(1), first_round)
     resolved = plan.loss_after(first_round + estimator.get_num_boosting_rounds())
     settings["eval_metric"] = Metric(resolved, plan.named_metric(metric))
@@ -373,8 +368,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     objective.released()
     booster = model.get_booster()
     _warn_if_no_split(booster)
-    rounds = _best_iterations(booster)[1] or booster.num_boosted_rounds()
-    link = plan.link_after(rounds, lambda: margin_of_estimator(model, X))
+    link = plan.link_after(_kept_rounds(booster), lambda: margin_of_estimator(model, X))
     booster.set_attr(**{_ATTRIBUTE: link.to_json()})
     return model, link
 
