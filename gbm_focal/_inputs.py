@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .kernels import cuda
+
 Array = NDArray[Any]
 
 
@@ -81,8 +83,30 @@ def _require(valid: Array, name: str, array: Array, wanted: str) -> None:
         raise ValueError(f"{name}[{place}] is {array[where].item()!r}: give {wanted}")
 
 
+def require_one_place(margin: Array, **others: Array | None) -> None:
+    """Raise unless all arrays lie where the margins do: on the host, or on one device."""
+    place = _place_of(margin)
+    for name, array in others.items():
+        if array is not None and _place_of(array) != place:
+            raise ValueError(
+                f"{name} lies on {_place_of(array)} and margin on {place}: bring all arrays to one place, with "
+                "cupy.asarray or cupy.asnumpy"
+            )
+
+
+def _place_of(array: Any) -> str:
+    return f"CUDA device {array.device.id}" if cuda.is_device_array(array) else "the host"
+
+
+def on_host(array: Any) -> Any:
+    """Return an array, or a column of a data frame, as it is or, from a CUDA device, copied to the host."""
+    if type(array).__module__.partition(".")[0] == "cudf":  # its columns may be words, which CuPy has not
+        return array.to_pandas()
+    return cuda.as_device_array(array).get() if cuda.is_device_array(array) else array
+
+
 def _numeric(name: str, values: ArrayLike) -> Array:
-    array = np.asarray(values)
+    array = cuda.as_device_array(values) if cuda.is_device_array(values) else np.asarray(values)
     if array.dtype == object:  # pandas' nullable columns, lists of Decimal or of None
         with contextlib.suppress(TypeError, ValueError):
             array = array.astype(np.float64)

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
 from ._inputs import check_rows
+from .kernels import cuda
 from .losses import Array, ClassTotals, Hessian, Kind, Loss, check_hessian
 
 # XGBoost guesses from such a beginning that a metric is to be maximised.
@@ -85,13 +86,21 @@ class BaseObjective:
         """
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        loss, scale = self._of_this_round(y, margin, weight, self if data is None else data)
+        loss, scale = self._of_this_round(
+            margin, self if data is None else data, lambda: totals_of_engine(y, margin, weight)
+        )
         if y.ndim < margin.ndim:  # classes, for which the kernel is faster in Fortran's order
             gradient = np.empty(margin.shape, np.float32, "F")
             hessian = np.empty_like(gradient)
         else:
             gradient = margin if overwrite and _replaceable(margin) else np.empty_like(margin, np.float32)
             hessian = y if overwrite and _replaceable(y) else np.empty_like(gradient)
+        self._fill(loss, scale, y, margin, weight, gradient, hessian)
+        return gradient, hessian
+
+    def _fill(
+        self, loss: Loss, scale: Array, y: Array, margin: Array, weight: Array | None, gradient: Array, hessian: Array
+    ) -> None:
         loss.fill_derivatives(
             y,
             margin,
@@ -104,13 +113,12 @@ class BaseObjective:
             offset=self._offset,
             softmax_factor=self.softmax_factor(margin.shape[1]) if y.ndim < margin.ndim else 1.0,
         )
-        return gradient, hessian
 
-    def _of_this_round(self, y: Array, margin: Array, weight: Array | None, data: Any) -> tuple[Loss, Array]:
+    def _of_this_round(self, margin: Array, data: Any, totals_of_data: Callable[[], ClassTotals]) -> tuple[Loss, Array]:
         """Return the resolved loss and its scale; what does not change from round to round is not looked at again."""
         if self._fixed is not None and self._latest is not None and not self.loss.is_scheduled:
             return self._latest[1]
-        totals = self._fixed or totals_of_engine(y, margin, weight)
+        totals = self._fixed or totals_of_data()
         return self._resolved(self.loss.at_round(self._round_of(data, margin)), totals)
 
     def _round_of(self, data: Any, margin: Array) -> int:
@@ -160,13 +168,18 @@ class BaseMetric:
         """Weighted mean of the loss over all rows (and columns), or the metric of the posteriors."""
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        loss = self.loss.at_round(np.inf)
-        if isinstance(loss.alpha, str):
-            loss = loss.resolve_totals(totals_of_engine(y, margin, weight))
+        loss = self._resolved(lambda: totals_of_engine(y, margin, weight))
         if self.metric is not None:
             return self._of_posteriors(loss, y, margin, weight)
+        return self._mean(loss, y, margin, weight)
+
+    def _resolved(self, totals_of_data: Callable[[], ClassTotals]) -> Loss:
+        loss = self.loss.at_round(np.inf)
+        return loss.resolve_totals(totals_of_data()) if isinstance(loss.alpha, str) else loss
+
+    def _mean(self, loss: Loss, y: Array, margin: Array, weight: Array | None) -> float:
         joint = loss.has_softmax and y.ndim < margin.ndim
-        values = np.empty(y.shape, np.float32) if joint else np.empty_like(margin, np.float32)
+        values = np.empty_like(y if joint else margin, np.float32)
         loss.fill_value(y, margin, weight, values, offset=self._offset)
         total = float(margin.shape[0] if weight is None else np.sum(weight, dtype=np.float64))
         if not total > 0:
@@ -328,11 +341,12 @@ class Link:
 
     def probabilities(self, margin: Array) -> Array:
         """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1), or one a class, of shape (n, L)."""
-        shift = np.asarray(self.shift)
-        if self.kind == "multiclass":
-            return _shifted_classes(self.loss.posterior(margin, multiclass=True), shift)
-        positive = _shifted(self.loss.posterior(margin), shift)
-        return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
+        with cuda.beside(margin):
+            shift = np.asarray(self.shift, like=margin)
+            if self.kind == "multiclass":
+                return _shifted_classes(self.loss.posterior(margin, multiclass=True), shift)
+            positive = _shifted(self.loss.posterior(margin), shift)
+            return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
 
     def decision(self, margin: Array) -> Array:
         """Score of the decision that the class weights stand for.

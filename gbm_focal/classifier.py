@@ -23,7 +23,7 @@ from sklearn.utils import assert_all_finite, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted, column_or_1d, validate_data
 
-from ._inputs import Array
+from ._inputs import Array, on_host
 from .boosting import Link, Plan, require_loss
 from .losses import ClassTotals, FocalLoss, Hessian, Loss, check_hessian
 
@@ -176,9 +176,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         encoded, kind, classes, encoder = _encoded(y, _rows(X))
         weight = None
         if sample_weight is not None or self.class_weight is not None:
-            weight = _check_sample_weight(sample_weight, encoded, dtype=np.float64, ensure_non_negative=True)
+            weight = _check_sample_weight(on_host(sample_weight), encoded, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, np.asarray(y))
+            weight = weight * compute_sample_weight(self.class_weight, np.asarray(on_host(y)))
         totals = ClassTotals.of(encoded, weight, classes=len(classes) if kind == "multiclass" else None)
         totals.require_all_classes()
         if "sample_weight_eval_set" in fit_params:
@@ -196,7 +196,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 else (self._features(X_eval, engine, reset=False), _encoded_as(y_eval, encoder, len(classes)))
                 for X_eval, y_eval in eval_set or []
             ],
-            eval_weights=eval_sample_weight,
+            eval_weights=None if eval_sample_weight is None else [on_host(each) for each in eval_sample_weight],
         )
         self.estimator_, self.link_ = engine.fit_estimator(estimator, X, encoded, plan, fit_params)
         self.loss_, self.classes_ = self.link_.loss, classes
@@ -435,7 +435,7 @@ def _encoded(y: Any, rows: int) -> tuple[Array, str, Any, LabelEncoder | None]:
     """Labels from 0 as the engines want them, their kind, the classes, and what encodes others alike."""
     if y is None:
         raise ValueError("FocalClassifier requires y to be passed, but the target y is None: give labels")
-    y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    y = y.toarray() if sparse.issparse(y) else np.asarray(on_host(y))
     if y.dtype == object and y.ndim == 1 and len({type(label) for label in y.tolist()}) == 1:
         y = np.asarray(y.tolist())
     assert_all_finite(y, input_name="y")
@@ -454,7 +454,7 @@ def _encoded(y: Any, rows: int) -> tuple[Array, str, Any, LabelEncoder | None]:
 
 def _encoded_as(y: Any, encoder: LabelEncoder | None, columns: int) -> Array:
     """Labels of an evaluation set, encoded as those of the training set."""
-    y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    y = y.toarray() if sparse.issparse(y) else np.asarray(on_host(y))
     if encoder is None:
         if y.ndim != 2 or y.shape[1] != columns:
             raise ValueError(f"y of an evaluation set has shape {y.shape}: give {columns} columns, as in training")

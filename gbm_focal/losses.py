@@ -21,11 +21,12 @@ from typing import Any, Literal, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, root
-from scipy.special import logit, softmax
+from scipy.special import logit
 from sklearn.base import BaseEstimator, clone
 
 from . import kernels
-from ._inputs import check_rows, columns_of, labels, margins, real, weights
+from ._inputs import check_rows, columns_of, labels, margins, on_host, real, require_one_place, weights
+from .kernels import cuda
 from .schedules import Schedule
 
 Array = NDArray[Any]
@@ -127,7 +128,8 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         y_true : array-like of shape (n,) or (n, L)
             Labels 0 and 1, or classes 0 to K - 1.
         margin : array-like of the same shape, or (n, K) for classes
-            Finite margins. float32 gives float32 results; any other real type gives float64.
+            Finite margins. float32 gives float32 results; any other real type gives float64. CuPy arrays give CuPy
+            arrays, computed on their device; labels and weights must then be CuPy arrays on it, too.
         sample_weight : array-like of shape (n,), optional
             Non-negative weights that multiply the values.
 
@@ -143,9 +145,10 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """
         y, z, weight = _checked(y_true, margin, sample_weight)
         joint = self.has_softmax and y.ndim < z.ndim
-        out = np.empty(z.shape[0] if joint else z.shape, z.dtype)
-        self.fill_value(y, z, weight, out)
-        return out.sum(axis=1) if y.ndim < out.ndim else out
+        with cuda.beside(z):
+            out = np.empty_like(z, shape=z.shape[:1] if joint else z.shape)
+            self.fill_value(y, z, weight, out)
+            return out.sum(axis=1) if y.ndim < out.ndim else out
 
     def gradient_hessian(
         self,
@@ -184,9 +187,10 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         check_hessian(hessian, max_step)
         # The kernel works class after class, and both engines take either order.
         order: Literal["C", "F"] = "F" if y.ndim < z.ndim else "C"
-        gradient, second = np.empty(z.shape, z.dtype, order), np.empty(z.shape, z.dtype, order)
-        self.fill_derivatives(y, z, weight, gradient, second, exact=hessian == "exact", max_step=max_step)
-        return gradient, second
+        with cuda.beside(z):
+            gradient, second = np.empty_like(z, order=order), np.empty_like(z, order=order)
+            self.fill_derivatives(y, z, weight, gradient, second, exact=hessian == "exact", max_step=max_step)
+            return gradient, second
 
     def posterior(self, margin: ArrayLike, *, multiclass: bool = False) -> Array:
         """Probability of label 1 that a margin stands for, P(y = 1 | x).
@@ -214,9 +218,10 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         z = margins(margin)
         if multiclass and (z.ndim != 2 or z.shape[1] < 2):
             raise ValueError(f"margin has shape {z.shape}: with multiclass=True give (n, K) for K classes")
-        out = np.empty(z.shape, z.dtype)
-        self.fill_posterior(z, out, multiclass=multiclass)
-        return out
+        with cuda.beside(z):
+            out = np.empty_like(z)
+            self.fill_posterior(z, out, multiclass=multiclass)
+            return out
 
     def intercept(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
         """Constant margin with the smallest total loss: the one whose posterior is the base rate.
@@ -299,8 +304,8 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """Write `value` to an array."""
         check_rows(y, z, weight)
         y = _one_versus_rest(y, z)
-        w1, w0 = self.class_weights(columns_of(z))
-        l1, l0 = self._of_formulas("partial_values", z + np.asarray(offset, z.dtype))
+        w1, w0 = (np.asarray(w, like=z) for w in self.class_weights(columns_of(z)))
+        l1, l0 = self._of_formulas("partial_values", z + np.asarray(offset, z.dtype, like=z))
         out[...] = np.where(y == 1, w1 * l1, w0 * l0) * _beside(weight, z)
 
     def fill_derivatives(
@@ -320,8 +325,8 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         """Write `gradient_hessian` to two arrays."""
         check_rows(y, z, weight)
         y = _one_versus_rest(y, z)
-        w1, w0 = (np.asarray(scale) * w for w in self.class_weights(columns_of(z)))
-        at = z + np.asarray(offset, z.dtype)
+        w1, w0 = (np.asarray(scale * w, like=z) for w in self.class_weights(columns_of(z)))
+        at = z + np.asarray(offset, z.dtype, like=z)
         g1, g0 = self._of_formulas("partial_gradients", at)
         h1, h0 = self._of_formulas("partial_hessians", at)
         g1, g0, h1, h0 = w1 * g1, w0 * g0, w1 * h1, w0 * h0
@@ -329,7 +334,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             second = np.where(y == 1, h1, h0)
         else:
             alive = g0 - g1 > 0
-            eta = np.divide(g0, g0 - g1, out=np.zeros_like(g0), where=alive)
+            eta = np.where(alive, g0, 0) / np.where(alive, g0 - g1, 1)
             second = np.where(alive, eta * h1 + (1 - eta) * h0, 0.0)
         column = _beside(weight, z)
         first = np.where(y == 1, g1, g0) * column
@@ -341,11 +346,11 @@ class Loss(BaseEstimator):  # type: ignore[misc]
     def fill_posterior(self, z: Array, out: Array, *, offset: ArrayLike = 0.0, multiclass: bool = False) -> None:
         """Write `posterior` to an array."""
         check_rows(None, z, None)
-        w1, w0 = self.class_weights(columns_of(z))
-        g1, g0 = self._of_formulas("partial_gradients", z + np.asarray(offset, z.dtype))
+        w1, w0 = (np.asarray(w, like=z) for w in self.class_weights(columns_of(z)))
+        g1, g0 = self._of_formulas("partial_gradients", z + np.asarray(offset, z.dtype, like=z))
         slope = w0 * g0 - w1 * g1
         if not np.all(slope > 0):
-            worst = z[~(slope > 0)].flat[0]
+            worst = z[~(slope > 0)].flat[0].item()
             raise ValueError(
                 f"{self!r} has no posterior at margin {worst!r}, because both partial gradients vanish there"
             )
@@ -370,13 +375,13 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         tiny = np.finfo(np.float64).tiny
         eta = np.maximum(self.posterior(z), tiny)
         high = eta > 0.5  # there 1 - posterior cancels, and the slopes do not
-        slopes = [np.maximum(np.abs(self.gradient_hessian(np.full(z.shape, y), z)[0]), tiny) for y in (0, 1)]
+        slopes = [np.maximum(np.abs(self.gradient_hessian(np.full_like(z, y), z)[0]), tiny) for y in (0, 1)]
         low_odds = np.log(eta) - np.log1p(-np.where(high, 0.5, eta))
         odds: Array = np.where(high, np.log(slopes[0]) - np.log(slopes[1]), low_odds)
         return odds
 
     def _of_formulas(self, name: str, margin: Array) -> tuple[Array, Array]:
-        pair = tuple(np.asarray(part) for part in getattr(self, name)(margin))
+        pair = tuple(np.asarray(part, like=margin) for part in getattr(self, name)(margin))
         if len(pair) != 2 or any(part.shape != margin.shape for part in pair):
             raise ValueError(
                 f"{type(self).__name__}.{name} must return two arrays of the shape {margin.shape} of the margin, "
@@ -384,9 +389,10 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             )
         for part in pair:
             if not np.all(np.isfinite(part)):
-                worst = np.argmin(np.isfinite(part))
+                worst = int(np.argmin(np.isfinite(part)))
                 raise ValueError(
-                    f"{type(self).__name__}.{name} returned {part.flat[worst]!r} at margin {margin.flat[worst]!r}"
+                    f"{type(self).__name__}.{name} returned {part.ravel()[worst].item()!r} at margin "
+                    f"{margin.ravel()[worst].item()!r}"
                 )
         return pair
 
@@ -759,12 +765,14 @@ def _checked(
         )
     if y.ndim < z.ndim and z.shape[1] < 2:
         raise ValueError(f"margin has shape {z.shape} beside classes of shape {y.shape}: give a column for each class")
-    return y, z, weights(sample_weight, z.shape[0])
+    weight = weights(sample_weight, z.shape[0])
+    require_one_place(z, y_true=y, sample_weight=weight)
+    return y, z, weight
 
 
 def _one_versus_rest(y: Array, z: Array) -> Array:
     """Labels in the shape of z: classes become one column each."""
-    return y[:, np.newaxis] == np.arange(z.shape[1]) if y.ndim < z.ndim else y
+    return y[:, np.newaxis] == np.arange(z.shape[1], like=z) if y.ndim < z.ndim else y
 
 
 def _normalise(posterior: Array, z: Array, offset: ArrayLike) -> None:
@@ -772,7 +780,9 @@ def _normalise(posterior: Array, z: Array, offset: ArrayLike) -> None:
     total = posterior.sum(axis=1, keepdims=True)
     lost = total[:, 0] < np.finfo(posterior.dtype).tiny
     if lost.any():
-        posterior[lost] = softmax(z[lost] + np.asarray(offset), axis=1)
+        rest = z[lost] + np.asarray(offset, like=z)
+        odds = np.exp(rest - rest.max(axis=1, keepdims=True))
+        posterior[lost] = odds / odds.sum(axis=1, keepdims=True)
         total[lost] = 1
     posterior /= total
 
@@ -782,7 +792,8 @@ def _raise_for_rows(y: Array | None, z: Array, weight: Array | None) -> NoReturn
     check_rows(y, z, weight)
     raise ValueError(
         "a label, margin or sample weight is beyond the range of float32, in which this is computed: the largest "
-        f"margin is {np.max(np.abs(z))!r}" + ("" if weight is None else f", the largest weight {np.max(weight)!r}")
+        f"margin is {float(np.max(np.abs(z)))!r}"
+        + ("" if weight is None else f", the largest weight {float(np.max(weight))!r}")
     )
 
 
@@ -824,8 +835,8 @@ class ClassTotals:
 
         Labels (n,) are those of two classes if none is above 1, unless the number of classes is given.
         """
-        y = labels(y_true)
-        weight = weights(sample_weight, y.shape[0])
+        y = labels(on_host(y_true))
+        weight = weights(on_host(sample_weight), y.shape[0])
         if classes is None and y.ndim == 1 and y.size and np.max(y) > 1:  # a NaN is found below
             classes = int(np.max(y)) + 1 if np.max(y) < _MOST_CLASSES else 2
         check_rows(y, None, weight, classes)

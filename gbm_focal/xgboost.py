@@ -8,8 +8,10 @@ not a probability under these losses: use `predict_proba`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from scipy.special import expit
@@ -26,12 +28,15 @@ from .boosting import (
     BaseObjective,
     Link,
     Plan,
+    labels_of_engine,
     require_loss,
+    totals_of_engine,
     totals_of_training,
     warn_of_no_split,
     weights_of_engine,
 )
-from .losses import Array, Hessian, Loss
+from .kernels import cuda
+from .losses import Array, ClassTotals, Hessian, KernelLoss, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -59,6 +64,10 @@ class Objective(BaseObjective):
         Longest Newton step that a sample may ask for, in units of margin; None for no limit.
     normalize : bool, default True
         Scale the loss so that its Hessian at the intercept is that of the logistic loss.
+    device : str, optional
+        Where to compute, as in XGBoost's parameter: "cuda" or "cuda:1" keeps labels, weights and gradients on the
+        GPU (labels and weights of a DMatrix are read when its training begins), where XGBoost takes them. It needs
+        CuPy; without it, and for losses of your own, the host computes. `train` does as its params say.
 
     Examples
     --------
@@ -70,6 +79,23 @@ class Objective(BaseObjective):
     >>> booster = xgboost.train({"objective": "binary:logistic"}, data, 5, obj=Objective(FocalLoss()))
     """
 
+    def __init__(
+        self,
+        loss: Loss,
+        *,
+        hessian: Hessian = "fisher",
+        max_step: float | None = 2.0,
+        normalize: bool = True,
+        device: str | None = None,
+    ) -> None:
+        super().__init__(loss, hessian=hessian, max_step=max_step, normalize=normalize)
+        self._device = _Device(device, loss)
+
+    def released(self) -> None:
+        """Forget the training data, on the device as well."""
+        super().released()
+        self._device.forget()
+
     def softmax_factor(self, classes: int) -> float:
         """Return 2, as `multi:softprob` does: it bounds the whole matrix of second derivatives by its diagonal."""
         return 2.0
@@ -79,7 +105,16 @@ class Objective(BaseObjective):
         # `train` alone may overwrite: there both arrays are copies that XGBoost has made for this call.
         overwrite = self._fixed is not None
         data = second if isinstance(second, xgboost.DMatrix) else None
-        return self.derivatives(*_in_order(first, second, sample_weight), data=data, overwrite=overwrite)
+        if self._device.is_host:
+            return self.derivatives(*_in_order(first, second, sample_weight), data=data, overwrite=overwrite)
+        # Arrays that are given anew each time are known to be those of before only within one training.
+        owner = self if data is None and self._fixed is not None else data
+        on_device, margin = self._device.load(owner, first, second, sample_weight)
+        at_host = np.asarray(second if data is None else first)
+        loss, scale = self._of_this_round(at_host, self if data is None else data, lambda: on_device.totals)
+        gradient, hessian = on_device.derivatives
+        self._fill(loss, scale, on_device.y, margin, on_device.weight, gradient, hessian)
+        return gradient, hessian
 
 
 class Metric(BaseMetric):
@@ -98,7 +133,15 @@ class Metric(BaseMetric):
         The name of a scikit-learn scorer ("average_precision", "neg_log_loss", ...), a scorer, or a function
         metric(y_true, y_score) of the posteriors of label 1 (or of all columns), whose name ends with _score
         (greater is better), _loss or _error, or that has an attribute `greater_is_better`. By default the loss.
+    device : str, optional
+        As for `Objective`. Only the loss is computed on the GPU, and a metric of the posteriors on the host.
     """
+
+    def __init__(
+        self, loss: Loss, metric: str | Callable[..., Any] | None = None, *, device: str | None = None
+    ) -> None:
+        super().__init__(loss, metric)
+        self._device = _Device(device if metric is None else None, loss)
 
     @property
     def __name__(self) -> str:
@@ -110,7 +153,12 @@ class Metric(BaseMetric):
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> Any:
         """Return (name, score) of (margin, DMatrix), or the score of (y_true, margin)."""
-        score = self.score(*_in_order(first, second, sample_weight))
+        if self._device.is_host:
+            score = self.score(*_in_order(first, second, sample_weight))
+        else:
+            owner = second if isinstance(second, xgboost.DMatrix) else None
+            on_device, margin = self._device.load(owner, first, second, sample_weight)
+            score = self._mean(self._resolved(lambda: on_device.totals), on_device.y, margin, on_device.weight)
         score = -score if self._greater_is_better else score
         return (self.__name__, score) if isinstance(second, xgboost.DMatrix) else score
 
@@ -181,12 +229,13 @@ def train(
         first_round = start.num_boosted_rounds()
     elif "base_score" not in settings:
         settings.update(_start(plan))
-    objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
+    device = _device_of(settings)
+    objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize, device=device)
     objective.fixed_on(totals, np.zeros(1), first_round)
     del y
     resolved = plan.loss_after(first_round + num_boost_round)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
-    engine_kwargs.setdefault("custom_metric", Metric(resolved))
+    engine_kwargs.setdefault("custom_metric", Metric(resolved, device=device))
     calibration = _Calibration(plan, dtrain, calibrate)
     engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
     booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
@@ -273,6 +322,73 @@ def _kept_rounds(booster: xgboost.Booster) -> int:
     return rounds
 
 
+class _Device:
+    """Where an objective or a metric computes, and what stays there from round to round."""
+
+    def __init__(self, name: str | None, loss: Loss) -> None:
+        self._name = name if isinstance(loss, KernelLoss) else None
+        self.forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the data: copies find their device anew."""
+        return {"_name": self._name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.forget()
+
+    def forget(self) -> None:
+        self._held: weakref.WeakKeyDictionary[Any, _DataOnDevice] = weakref.WeakKeyDictionary()
+
+    @functools.cached_property
+    def _number(self) -> int | None:
+        return cuda.usable_device(self._name)
+
+    @property
+    def is_host(self) -> bool:
+        return self._number is None
+
+    def load(self, owner: Any, first: Any, second: Any, sample_weight: Any) -> tuple[_DataOnDevice, Any]:
+        """Return the data set and its margins on the device; labels and weights go there once for each `owner`."""
+        margin = np.asarray(first if isinstance(second, xgboost.DMatrix) else second, np.float32)
+        held = None if owner is None else self._held.get(owner)
+        if held is None or held.starts_again(margin):
+            labels, _, weight = _in_order(first, second, sample_weight)
+            held = _DataOnDevice(cast(int, self._number), labels, margin, weights_of_engine(weight))
+            if owner is not None:
+                self._held[owner] = held
+        return held, held.receive(margin)
+
+
+class _DataOnDevice:
+    """Labels and weights of a data set on a CUDA device, and the arrays that every round fills again."""
+
+    def __init__(self, device: int, labels: Any, margin: Array, weight: Array | None) -> None:
+        labels = labels_of_engine(labels, margin)
+        self._start = margin.shape, margin[:64].tobytes()
+        self.y, self._margin = cuda.copied_to(device, labels), cuda.copied_to(device, margin)
+        self.weight = None if weight is None else cuda.copied_to(device, weight)
+
+    @functools.cached_property
+    def totals(self) -> ClassTotals:
+        return totals_of_engine(self.y, self._margin, self.weight)
+
+    @functools.cached_property
+    def derivatives(self) -> tuple[Any, Any]:
+        # Neighbouring threads take neighbouring rows.
+        with cuda.beside(self._margin):
+            return np.empty_like(self._margin, order="F"), np.empty_like(self._margin, order="F")
+
+    def starts_again(self, margin: Array) -> bool:
+        """Whether these are margins of other data, or those at which training began."""
+        return margin.shape != self._start[0] or margin[:64].tobytes() == self._start[1]
+
+    def receive(self, margin: Array) -> Any:
+        with cuda.beside(self._margin):
+            self._margin.set(margin)
+        return self._margin
+
+
 def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, Any]:
     """Labels, margin and weights, from either of the two orders in which XGBoost calls."""
     if isinstance(second, xgboost.DMatrix):
@@ -317,6 +433,11 @@ def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -
     return settings
 
 
+def _device_of(settings: Mapping[str, Any]) -> str | None:
+    # XGBoost 2.1 still knows the older way to ask for a GPU.
+    return settings.get("device") or ("cuda" if settings.get("tree_method") == "gpu_hist" else None)
+
+
 def _start(plan: Plan) -> dict[str, Any]:
     """Return the parameter base_score, XGBoost's way of storing the intercept: its sigmoid, as float32."""
     totals, intercept = plan.totals, plan.intercepts()
@@ -358,9 +479,11 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
         first_round = fit_params["xgb_model"].num_boosted_rounds()
     elif parameters.get("base_score") is None:
         settings.update(_start(plan))
-    objective = Objective(plan.loss, **plan.conditioning).fixed_on(plan.totals, np.zeros(1), first_round)
+    device = _device_of(parameters)
+    objective = Objective(plan.loss, **plan.conditioning, device=device)
+    objective.fixed_on(plan.totals, np.zeros(1), first_round)
     resolved = plan.loss_after(first_round + estimator.get_num_boosting_rounds())
-    settings["eval_metric"] = Metric(resolved, plan.named_metric(metric))
+    settings["eval_metric"] = Metric(resolved, plan.named_metric(metric), device=device)
     model = clone(estimator).set_params(objective=objective, **settings)
     if plan.eval_set:
         fit_params = {**fit_params, "eval_set": plan.eval_set, "sample_weight_eval_set": plan.eval_weights}

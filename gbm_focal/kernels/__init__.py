@@ -1,14 +1,17 @@
 """Evaluation of the built-in losses by compiled code: the one entry to it.
 
 Arrays come validated in type and shape (see `gbm_focal.losses`); whether every margin, label and weight is a
-valid number is found here, in the same pass that computes, and said by the return value.
+valid number is found here, in the same pass that computes, and said by the return value. Where the margins lie on
+a CUDA device (they are CuPy arrays), `cuda` computes there; else the host does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+
+from . import cuda
 
 try:
     from ._host import Losses
@@ -22,16 +25,15 @@ except ImportError as error:
         "another directory, because the folder gbm_focal/ here hides the installed package."
     ) from error
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["Losses", "gradient_hessian", "posterior", "value"]
+__all__ = ["Losses", "cuda", "gradient_hessian", "posterior", "value"]
 
 _READABLE = frozenset(np.dtype(t) for t in ("f4", "f8", "i4", "i8", "u1", "?"))
 
 
-def value(losses: Losses, y_true: Any, margin: Any, sample_weight: Any, out: NDArray[Any]) -> bool:
+def value(losses: Losses, y_true: Any, margin: Any, sample_weight: Any, out: Any) -> bool:
     """Fill `out` with the weighted value of every row; False if a row was invalid."""
+    if cuda.is_device_array(margin):
+        return cuda.value(losses, y_true, margin, sample_weight, out)
     return _value(losses, _readable(y_true), _readable(margin), _readable(sample_weight), out)
 
 
@@ -40,14 +42,26 @@ def gradient_hessian(
     y_true: Any,
     margin: Any,
     sample_weight: Any,
-    gradient: NDArray[Any],
-    hessian: NDArray[Any],
+    gradient: Any,
+    hessian: Any,
     *,
     exact: bool,
     max_step: float | None,
     softmax_factor: float,
 ) -> bool:
     """Fill `gradient` and `hessian`; False if a row was invalid."""
+    if cuda.is_device_array(margin):
+        return cuda.gradient_hessian(
+            losses,
+            y_true,
+            margin,
+            sample_weight,
+            gradient,
+            hessian,
+            exact=exact,
+            max_step=max_step,
+            softmax_factor=softmax_factor,
+        )
     return _gradient_hessian(
         losses,
         _readable(y_true),
@@ -61,8 +75,10 @@ def gradient_hessian(
     )
 
 
-def posterior(losses: Losses, margin: Any, out: NDArray[Any]) -> bool:
+def posterior(losses: Losses, margin: Any, out: Any) -> bool:
     """Fill `out` with the posterior of every margin; False if a margin was invalid."""
+    if cuda.is_device_array(margin):
+        return cuda.posterior(losses, margin, out)
     return _posterior(losses, _readable(margin), out)
 
 

@@ -6,6 +6,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 class Losses:
+    family: str
+    parameters: list[float]
+    positive_weight: list[float]
+    negative_weight: list[float]
+    offset: list[float]
+
     def __init__(
         self,
         family: str,

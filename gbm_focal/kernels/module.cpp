@@ -656,7 +656,12 @@ NB_MODULE(_host, module) {
                        "and the number added to its margins.")
         .def(nb::init<std::string, std::vector<double>, std::vector<double>, std::vector<double>, std::vector<double>>(),
              nb::arg("family"), nb::arg("parameters"), nb::arg("positive_weight"), nb::arg("negative_weight"),
-             nb::arg("offset"));
+             nb::arg("offset"))
+        .def_ro("family", &Losses::family)
+        .def_ro("parameters", &Losses::parameters)
+        .def_ro("positive_weight", &Losses::positive_weight)
+        .def_ro("negative_weight", &Losses::negative_weight)
+        .def_ro("offset", &Losses::offset);
     module.def("value", &value, nb::arg("losses"), nb::arg("y_true"), nb::arg("margin"),
                nb::arg("sample_weight").none(), nb::arg("out"),
                "Write the weighted value of every row to out; False if a row was invalid.");
