@@ -113,3 +113,12 @@ def test_simulator_knows_its_own_probabilities(fraud_detection):
     # The labels were drawn from them: the deviation of the sum is a few standard deviations at most.
     deviation = (data.label.sum() - data.truth.sum()) / np.sqrt((data.truth * (1 - data.truth)).sum())
     assert abs(deviation) < 4
+
+
+def test_gpu_training(capsys):
+    pytest.importorskip("xgboost")
+    example("gpu_training").main(["--rows", "5000", "--device", "cpu"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[2:]] == ["with_train", "with_objective", "with_classifier"]
+    precisions = [float(line.split()[3]) for line in lines[2:]]
+    assert precisions == pytest.approx(precisions[:1] * 3, abs=0.02)
