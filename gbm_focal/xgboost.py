@@ -4,10 +4,14 @@
 booster's attributes; `predict_proba` reads it from there, also on a booster loaded from a file. The booster
 says `binary:logistic` (or `multi:softprob`), so its own `predict` returns sigmoid(margin) (or softmax), which is
 not a probability under these losses: use `predict_proba`.
+
+Where several processes train one model (XGBoost's collective: Dask, Ray, or a communicator of your own), everything
+here is about the data of all of them: class totals, intercept, scale, metric, and the shift of the link.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,21 +21,24 @@ from sklearn.base import clone
 
 try:
     import xgboost
+    from xgboost import collective
 except ImportError as error:
     raise ImportError("gbm_focal.xgboost needs XGBoost 2.1 or newer: pip install 'gbm_focal[xgboost]'") from error
 
 from .boosting import (
+    ALONE,
     MAXIMISED_PREFIXES,
     BaseMetric,
     BaseObjective,
     Link,
     Plan,
+    Processes,
     require_loss,
     totals_of_training,
     warn_of_no_split,
     weights_of_engine,
 )
-from .losses import Array, Hessian, Loss
+from .losses import KINDS, Array, ClassTotals, Hessian, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -40,6 +47,45 @@ _ATTRIBUTE = "gbm_focal"
 _RANKING_METRICS = ("auc", "aucpr", "map", "ndcg", "pre")  # with an end such as "@5"
 # Older versions have one base_score for all columns.
 _HAS_VECTOR_BASE_SCORE = tuple(int(part) for part in xgboost.__version__.split(".")[:2]) >= (3, 1)
+
+
+class _Collective(Processes):
+    """The processes that XGBoost trains one model in; outside of such a group, this one."""
+
+    def number(self) -> int:
+        workers: int = collective.get_world_size()
+        return workers
+
+    def sum(self, own: Array) -> Array:
+        if self.number() == 1:
+            return own
+        summed: Array = collective.allreduce(own, collective.Op.SUM).reshape(own.shape)
+        return summed
+
+    def gather(self, own: Any) -> list[Any]:
+        rank = collective.get_rank()
+        return [collective.broadcast(own if rank == root else None, root) for root in range(self.number())]
+
+    def totals(self, y: Array, weight: Array | None, classes: int | None = None) -> ClassTotals:
+        if self.number() == 1:
+            return ClassTotals.of(y, weight, classes=classes)
+        own = ClassTotals.of_part(y, weight, classes=classes)
+        # A worker without rows learns from the others how many columns there are, and of which kind.
+        shape = np.array([KINDS.index(own.kind), own.positive.size])
+        kind, columns = collective.allreduce(shape, collective.Op.MAX).tolist()
+        sums = np.zeros((2, columns))
+        if y.shape[0]:
+            if own.kind != KINDS[kind] or own.positive.size != columns:
+                raise ValueError(
+                    f"this worker's labels are {own.kind} of {own.positive.size} columns, another's {KINDS[kind]} of "
+                    f"{columns}: give all workers labels of one shape, and num_class if they are classes"
+                )
+            sums[:] = own.positive, own.negative
+        positive, negative = self.sum(sums)
+        return ClassTotals(positive, negative, KINDS[kind])
+
+
+_COLLECTIVE = _Collective()
 
 
 class Objective(BaseObjective):
@@ -70,6 +116,8 @@ class Objective(BaseObjective):
     >>> booster = xgboost.train({"objective": "binary:logistic"}, data, 5, obj=Objective(FocalLoss()))
     """
 
+    processes = _COLLECTIVE
+
     def softmax_factor(self, classes: int) -> float:
         """Return 2, as `multi:softprob` does: it bounds the whole matrix of second derivatives by its diagonal."""
         return 2.0
@@ -98,7 +146,14 @@ class Metric(BaseMetric):
         The name of a scikit-learn scorer ("average_precision", "neg_log_loss", ...), a scorer, or a function
         metric(y_true, y_score) of the posteriors of label 1 (or of all columns), whose name ends with _score
         (greater is better), _loss or _error, or that has an attribute `greater_is_better`. By default the loss.
+
+    Notes
+    -----
+    In training by several processes both are those of all rows. The loss needs two numbers of each process; another
+    metric has no such sum, so each process gets the labels, margins and weights of all, 8 to 12 bytes a row.
     """
+
+    processes = _COLLECTIVE
 
     @property
     def __name__(self) -> str:
@@ -163,36 +218,56 @@ def train(
         If a parameter contradicts the loss, or labels or weights are invalid.
     """
     require_loss(loss)
-    settings = _checked_parameters(params)
+    settings = checked_parameters(params)
     if "obj" in engine_kwargs:
         raise ValueError("obj is made from loss here: leave it out, or call xgboost.train(obj=Objective(loss))")
     y = dtrain.get_label()
-    if y.size == 0:
+    if y.size == 0 and (dtrain.num_row() or _COLLECTIVE.number() == 1):
         raise ValueError("dtrain has no labels: give DMatrix(..., label=y) with y of 0 and 1")
     if y.size > dtrain.num_row():
         y = y.reshape(dtrain.num_row(), -1)
     weight = weights_of_engine(dtrain.get_weight())
-    totals = totals_of_training("dtrain", y, weight, int(settings.get("num_class") or 0) or None)
-    plan = Plan(loss, totals, sample_weight=weight)
+    totals = totals_of_training("dtrain", y, weight, classes_of(settings), _COLLECTIVE)
+    del y, weight
+    plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
+    arguments = prepared(plan, settings, num_boost_round, calibrate, engine_kwargs, dtrain)
+    booster = xgboost.train(dtrain=dtrain, num_boost_round=num_boost_round, **arguments)
+    warn_if_no_split(booster)
+    return booster
+
+
+def prepared(
+    plan: Plan,
+    settings: dict[str, Any],
+    num_boost_round: int,
+    calibrate: bool,
+    engine_kwargs: dict[str, Any],
+    dtrain: xgboost.DMatrix | None = None,
+) -> dict[str, Any]:
+    """Return what `xgboost.train`, or its form for several workers, is called with to carry out a plan.
+
+    `settings` are the parameters. Where the workers make `dtrain`, each of them finds its own.
+    """
     first_round = 0
     start = engine_kwargs.get("xgb_model")
     if start is not None:
-        engine_kwargs["xgb_model"] = start = _to_continue(start)
+        start = _to_continue(start)
         first_round = start.num_boosted_rounds()
     elif "base_score" not in settings:
-        settings.update(_start(plan))
-    objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize)
-    objective.fixed_on(totals, np.zeros(1), first_round)
-    del y
+        settings = {**settings, **_start(plan)}
+    objective = Objective(plan.loss, **plan.conditioning)
+    objective.fixed_on(plan.totals, np.zeros(1), first_round)
     resolved = plan.loss_after(first_round + num_boost_round)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
-    engine_kwargs.setdefault("custom_metric", Metric(resolved))
-    calibration = _Calibration(plan, dtrain, calibrate)
-    engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
-    booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
-    booster.set_attr(**{_ATTRIBUTE: calibration.link.to_json()})
-    _warn_if_no_split(booster)
-    return booster
+    calibration = _Calibration(plan, objective, calibrate, dtrain)
+    return {
+        "custom_metric": Metric(resolved),
+        **engine_kwargs,
+        "params": settings,
+        "obj": objective,
+        "xgb_model": start,
+        "callbacks": [*(engine_kwargs.get("callbacks") or ()), calibration],
+    }
 
 
 def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
@@ -217,17 +292,8 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     ValueError
         If the booster does not know its loss, and none is given.
     """
-    if loss is not None:
-        link = Link.bare(loss, "multiclass" if '"multi:' in booster.save_config() else "binary")
-    else:
-        stored = booster.attr(_ATTRIBUTE)
-        if stored is None:
-            raise ValueError(
-                "the booster has no attribute 'gbm_focal', so its loss is unknown: train it with "
-                "gbm_focal.xgboost.train, or pass loss="
-            )
-        link = Link.from_json(stored)
-    predict_kwargs.setdefault("iteration_range", _best_iterations(booster))
+    link = link_of(booster, loss)
+    predict_kwargs.setdefault("iteration_range", best_iterations(booster))
     if isinstance(data, xgboost.DMatrix):
         margin = booster.predict(data, output_margin=True, **predict_kwargs)
     else:
@@ -235,21 +301,39 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     return link.probabilities(margin)
 
 
+def link_of(booster: xgboost.Booster, loss: Loss | None = None) -> Link:
+    """Return the link that a booster stores, or the bare one of a loss."""
+    if loss is not None:
+        return Link.bare(loss, "multiclass" if '"multi:' in booster.save_config() else "binary")
+    stored = booster.attr(_ATTRIBUTE)
+    if stored is None:
+        raise ValueError(
+            "the booster has no attribute 'gbm_focal', so its loss is unknown: train it with "
+            "gbm_focal.xgboost.train, or pass loss="
+        )
+    return Link.from_json(stored)
+
+
 class _Calibration(xgboost.callback.TrainingCallback):
-    """Fits the link when training ends, while XGBoost still has the margins of the training data at hand."""
+    """Stores the link in the booster when training ends, while XGBoost has the margins of the training data at hand."""
 
-    link: Link
-
-    def __init__(self, plan: Plan, dtrain: xgboost.DMatrix, calibrate: bool) -> None:
+    def __init__(self, plan: Plan, objective: Objective, calibrate: bool, dtrain: xgboost.DMatrix | None) -> None:
         self._plan = plan
-        self._dtrain = dtrain
+        self._objective = objective
         self._calibrate = calibrate
+        self._dtrain = dtrain
 
     def after_training(self, model: xgboost.Booster) -> xgboost.Booster:
-        def margin() -> Array:
-            return model.predict(self._dtrain, output_margin=True, iteration_range=_best_iterations(model))
+        dtrain = self._objective.training_data() if self._dtrain is None else self._dtrain
 
-        self.link = self._plan.link_after(_kept_rounds(model), margin if self._calibrate else None)
+        def margin() -> Array:
+            return model.predict(dtrain, output_margin=True, iteration_range=best_iterations(model))
+
+        known = self._calibrate and dtrain is not None
+        weight = dtrain.get_weight() if known else None
+        plan = dataclasses.replace(self._plan, sample_weight=weight, processes=_COLLECTIVE)
+        link = plan.link_after(_kept_rounds(model), margin if known else None)
+        model.set_attr(**{_ATTRIBUTE: link.to_json()})
         return model
 
 
@@ -262,14 +346,14 @@ def _to_continue(model: Any) -> xgboost.Booster:
     return booster
 
 
-def _best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
+def best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
     """Range of the iterations up to the best one; (0, 0), all of them, where there was no early stopping."""
     best = booster.attr("best_iteration")
     return (0, 0) if best is None else (0, int(best) + 1)
 
 
 def _kept_rounds(booster: xgboost.Booster) -> int:
-    rounds: int = _best_iterations(booster)[1] or booster.num_boosted_rounds()
+    rounds: int = best_iterations(booster)[1] or booster.num_boosted_rounds()
     return rounds
 
 
@@ -280,7 +364,8 @@ def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, 
     return first, np.asarray(second), sample_weight
 
 
-def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return XGBoost's parameters with the objective that its own prediction goes by, or raise if one contradicts."""
     pairs = list(params.items()) if isinstance(params, Mapping) else list(params)
     given = [value for name, value in pairs if name == "eval_metric" and value is not None]
     metrics = [metric for value in given for metric in ([value] if isinstance(value, str) else value)]
@@ -317,6 +402,11 @@ def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -
     return settings
 
 
+def classes_of(settings: Mapping[str, Any]) -> int | None:
+    """Return num_class, if the parameters have it."""
+    return int(settings.get("num_class") or 0) or None
+
+
 def _start(plan: Plan) -> dict[str, Any]:
     """Return the parameter base_score, XGBoost's way of storing the intercept: its sigmoid, as float32."""
     totals, intercept = plan.totals, plan.intercepts()
@@ -333,7 +423,8 @@ def _start(plan: Plan) -> dict[str, Any]:
     return {"base_score": score.tolist() if totals.kind == "multilabel" else float(score[0])}
 
 
-def _warn_if_no_split(booster: xgboost.Booster) -> None:
+def warn_if_no_split(booster: xgboost.Booster) -> None:
+    """Warn of a booster whose trees are all a single leaf."""
     trees = booster.num_boosted_rounds() > 0 and '"gblinear"' not in booster.save_config()
     if trees and not booster.get_score(importance_type="weight"):
         warn_of_no_split()
@@ -349,7 +440,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     if callable(kind) or (kind is not None and kind.partition(":")[0] not in ("binary", "multi")):
         raise ValueError(f"objective={kind!r} of the estimator contradicts loss: leave it out")
     if parameters.get("scale_pos_weight") is not None:
-        _checked_parameters({"scale_pos_weight": parameters["scale_pos_weight"]})
+        checked_parameters({"scale_pos_weight": parameters["scale_pos_weight"]})
     metric = plan.metric if plan.metric is not None else parameters.get("eval_metric")
     settings: dict[str, Any] = {"disable_default_eval_metric": True}
     first_round = 0
@@ -367,7 +458,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     model.fit(X, y, **{"sample_weight": plan.sample_weight, "verbose": False, **fit_params})
     objective.released()
     booster = model.get_booster()
-    _warn_if_no_split(booster)
+    warn_if_no_split(booster)
     link = plan.link_after(_kept_rounds(booster), lambda: margin_of_estimator(model, X))
     booster.set_attr(**{_ATTRIBUTE: link.to_json()})
     return model, link
