@@ -26,7 +26,6 @@ except ImportError as error:
     raise ImportError("gbm_focal.xgboost needs XGBoost 2.1 or newer: pip install 'gbm_focal[xgboost]'") from error
 
 from .boosting import (
-    ALONE,
     MAXIMISED_PREFIXES,
     BaseMetric,
     BaseObjective,
