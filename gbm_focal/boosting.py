@@ -117,8 +117,9 @@ class BaseObjective:
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
         loss, scale = self._of_this_round(y, margin, weight, self if data is None else data)
-        if margin.shape[0] == 0:  # a worker without rows, which does not know how many columns the others have
-            return np.empty_like(margin, np.float32), np.empty_like(margin, np.float32)
+        if margin.shape[0] == 0:  # of a worker without rows, whose margins do not say how many columns the others have
+            nothing = np.empty((0, scale.size) if scale.size > 1 else 0, np.float32)
+            return nothing, nothing
         if y.ndim < margin.ndim:  # classes, for which the kernel is faster in Fortran's order
             gradient = np.empty(margin.shape, np.float32, "F")
             hessian = np.empty_like(gradient)

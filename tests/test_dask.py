@@ -298,15 +298,19 @@ def test_classifier_is_that_of_one_machine(client, skewed, name, loss):
 
 
 def test_intercept_and_scale_of_lightgbm_are_global(client, skewed):
-    """A model of no split is its intercept, and one of one small step shows the scale of gradients and Hessians."""
-    for rounds in (0.0, 0.1):
-        estimator, local = estimators(n_estimators=1, learning_rate=rounds or 1e-9)["lightgbm"]
-        loss = FocalLoss(2, "balanced")
-        model = DaskFocalClassifier(estimator, loss, client=client).fit(skewed.dX, skewed.dy, skewed.dw)
-        expected = FocalClassifier(local, loss).fit(skewed.X, skewed.y, skewed.w)
-        margins = [m.estimator_.predict(skewed.X, raw_score=True) for m in (model.to_local(), expected)]
-        np.testing.assert_allclose(margins[0].mean(), margins[1].mean(), rtol=1e-6 if not rounds else 1e-2)
-    assert np.ptp(margins[0]) > 0.1
+    loss = FocalLoss(2)
+    started = DaskFocalClassifier(estimators(n_estimators=1, learning_rate=1e-12)["lightgbm"][0], loss, client=client)
+    started.fit(skewed.dX, skewed.dy, skewed.dw)
+    margin = started.to_local().estimator_.predict(skewed.X, raw_score=True)
+    np.testing.assert_allclose(margin, loss.intercept(skewed.y, skewed.w), rtol=1e-6)
+    # One leaf, with a regularisation of the size of the Hessians' sum, moves by what their scale says.
+    settings = {"n_estimators": 1, "learning_rate": 1.0, "max_depth": 1, "reg_lambda": 500.0}
+    estimator, local = estimators(**settings)["lightgbm"]
+    model = DaskFocalClassifier(estimator, loss, client=client).fit(skewed.dX, skewed.dy, skewed.dw)
+    expected = FocalClassifier(local, loss).fit(skewed.X, skewed.y, skewed.w)
+    found, wanted = (m.estimator_.predict(skewed.X, raw_score=True) for m in (model.to_local(), expected))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert np.ptp(found) > 0.1
 
 
 @both_engines
@@ -366,7 +370,8 @@ def test_data_frames_with_an_empty_part(client, name, tmp_path):
     expected = FocalClassifier(local, FocalLoss(2)).fit(kept[features], kept["kind"], kept["weight"])
     assert list(model.feature_names_in_) == features
     found = model.predict_proba(frame[features]).compute()
-    np.testing.assert_allclose(found, expected.predict_proba(kept[features]), atol=1e-5 if name == "xgboost" else 0.05)
+    difference = np.abs(found - expected.predict_proba(kept[features]))
+    assert difference.mean() < (1e-5 if name == "xgboost" else 0.02)  # LightGBM's workers share out the features' bins
     assert set(model.predict(frame[features]).compute()) == {"fine", "fraud"}
     # Away from the cluster: in memory, in a file, in a pickle.
     path = tmp_path / "model.zip"
