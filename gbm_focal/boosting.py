@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
@@ -23,11 +24,40 @@ from .losses import Array, ClassTotals, Hessian, Kind, Loss, check_hessian
 # XGBoost guesses from such a beginning that a metric is to be maximised.
 MAXIMISED_PREFIXES = ("auc", "map", "ndcg", "pre")
 _SMALL = 100_000  # margins
+_OF_TRAINING = ("_latest", "_rounds", "_data")  # attributes of an objective that a copy does without
 _BLOCK = 16_384  # rows at a time that stay in the cache, and add nothing to the memory of training
+
+
+class Processes:
+    """What the processes that train one model together know of each other; here there is one, and it knows all.
+
+    Each function is called by all of them at the same point of the training, also by those without rows.
+    """
+
+    def number(self) -> int:
+        """How many train together."""
+        return 1
+
+    def sum(self, own: Array) -> Array:
+        """Add up an array of one shape and type over all processes."""
+        return own
+
+    def gather(self, own: Any) -> list[Any]:
+        """Return what each process has given."""
+        return [own]
+
+    def totals(self, y: Array, weight: Array | None, classes: int | None = None) -> ClassTotals:
+        """Class totals of the labels of all processes."""
+        return ClassTotals.of(y, weight, classes=classes)
+
+
+ALONE = Processes()
 
 
 class BaseObjective:
     """A loss, and how its derivatives are conditioned for an engine; parameters as in the engines' `Objective`."""
+
+    processes = ALONE
 
     def __init__(
         self, loss: Loss, *, hessian: Hessian = "fisher", max_step: float | None = 2.0, normalize: bool = True
@@ -46,10 +76,11 @@ class BaseObjective:
     def _forget(self) -> None:
         self._latest: tuple[Any, tuple[Loss, Array]] | None = None
         self._rounds: weakref.WeakKeyDictionary[Any, tuple[bytes, int]] = weakref.WeakKeyDictionary()
+        self._data: weakref.ref[Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a running training: copies start anew."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_latest", "_rounds")}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_TRAINING}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copy."""
@@ -87,8 +118,11 @@ class BaseObjective:
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
         loss, scale = self._of_this_round(
-            margin, self if data is None else data, lambda: totals_of_engine(y, margin, weight)
+            margin, self if data is None else data, lambda: totals_of_engine(y, margin, weight, self.processes)
         )
+        if margin.shape[0] == 0:  # of a worker without rows, whose margins do not say how many columns the others have
+            nothing = np.empty((0, scale.size) if scale.size > 1 else 0, np.float32)
+            return nothing, nothing
         if y.ndim < margin.ndim:  # classes, for which the kernel is faster in Fortran's order
             gradient = np.empty(margin.shape, np.float32, "F")
             hessian = np.empty_like(gradient)
@@ -127,7 +161,12 @@ class BaseObjective:
         start, number = self._rounds.get(data, (some, self._first_round - 1))
         number = self._first_round if some == start else number + 1
         self._rounds[data] = (start, number)
+        self._data = weakref.ref(data)
         return number
+
+    def training_data(self) -> Any:
+        """Return the data set that training has last called with; None before and after training."""
+        return None if self._data is None else self._data()
 
     def released(self) -> None:
         """Forget the training data, so that later calls resolve the loss on their own."""
@@ -146,6 +185,8 @@ class BaseObjective:
 
 class BaseMetric:
     """The weighted mean of a loss, or another metric of its posteriors; parameters as in the engines' `Metric`."""
+
+    processes = ALONE
 
     def __init__(self, loss: Loss, metric: str | Callable[..., Any] | None = None) -> None:
         require_loss(loss)
@@ -168,9 +209,9 @@ class BaseMetric:
         """Weighted mean of the loss over all rows (and columns), or the metric of the posteriors."""
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        loss = self._resolved(lambda: totals_of_engine(y, margin, weight))
+        loss = self._resolved(lambda: totals_of_engine(y, margin, weight, self.processes))
         if self.metric is not None:
-            return self._of_posteriors(loss, y, margin, weight)
+            return self._of_posteriors(loss, *self._of_all_rows(y, margin, weight))
         return self._mean(loss, y, margin, weight)
 
     def _resolved(self, totals_of_data: Callable[[], ClassTotals]) -> Loss:
@@ -178,15 +219,32 @@ class BaseMetric:
         return loss.resolve_totals(totals_of_data()) if isinstance(loss.alpha, str) else loss
 
     def _mean(self, loss: Loss, y: Array, margin: Array, weight: Array | None) -> float:
+        # The mean over all processes is that of their sums, whatever share of the rows each of them has.
+        summed, total = self.processes.sum(np.array(self._sums(loss, y, margin, weight)))
+        if not total > 0:
+            raise ValueError(f"{self!r} has no mean over data whose {margin.shape[0]} rows have no weight")
+        return float(summed / total)
+
+    def _sums(self, loss: Loss, y: Array, margin: Array, weight: Array | None) -> tuple[float, float]:
+        """Weighted sum of the loss over rows and columns, and the sum of the weights."""
+        if margin.shape[0] == 0:
+            return 0.0, 0.0
         joint = loss.has_softmax and y.ndim < margin.ndim
         values = np.empty_like(y if joint else margin, np.float32)
         loss.fill_value(y, margin, weight, values, offset=self._offset)
         total = float(margin.shape[0] if weight is None else np.sum(weight, dtype=np.float64))
-        if not total > 0:
-            raise ValueError(f"{self!r} has no mean over data whose {margin.shape[0]} rows have no weight")
-        summed = float(np.sum(values, dtype=np.float64))
         columns: int = values.size // margin.shape[0] if y.ndim == margin.ndim else 1
-        return summed / (total * columns)
+        return float(np.sum(values, dtype=np.float64)), total * columns
+
+    def _of_all_rows(self, y: Array, margin: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
+        """Labels, margins and weights of all processes: no sum of parts' scores is a ranking's, so each gets them."""
+        if self.processes.number() == 1:
+            return y, margin, weight
+        parts = [part for part in self.processes.gather((y, margin, weight)) if part[1].shape[0]]
+        if not parts:
+            raise ValueError(f"{self!r} has no rows on any of the {self.processes.number()} workers")
+        ys, margins, weights = zip(*parts, strict=True)
+        return np.concatenate(ys), np.concatenate(margins), None if weights[0] is None else np.concatenate(weights)
 
     def _of_posteriors(self, loss: Loss, y: Array, margin: Array, weight: Array | None) -> float:
         kind: Kind = "binary" if margin.ndim == 1 else "multilabel" if y.ndim == 2 else "multiclass"
@@ -272,6 +330,7 @@ class Plan:
     metric: Any = None  # as the user names it
     eval_set: list[tuple[Any, Array]] = field(default_factory=list)
     eval_weights: list[Any] | None = None
+    processes: Processes = ALONE
 
     def loss_after(self, rounds: int) -> Loss:
         """Return the resolved loss of the last of so many rounds."""
@@ -289,7 +348,10 @@ class Plan:
         loss = self.loss_after(rounds)
         if margin is None or keeps_the_base_rate(loss, self.totals.kind):
             return Link.bare(loss, self.totals.kind)
-        return Link.fitted(loss, self.totals, margin(), self.sample_weight, offset)
+        return self._fitted_link(loss, margin(), offset)
+
+    def _fitted_link(self, loss: Loss, margin: Any, offset: ArrayLike) -> Link:
+        return Link.fitted(loss, self.totals, margin, self.sample_weight, offset, self.processes)
 
     def named_metric(self, metric: Any) -> Any:
         """Translate an engine's name of a metric into scikit-learn's; None stands for the loss."""
@@ -320,18 +382,39 @@ class Link:
 
     @classmethod
     def fitted(
-        cls, loss: Loss, totals: ClassTotals, margin: Array, sample_weight: Any, offset: ArrayLike = 0.0
+        cls,
+        loss: Loss,
+        totals: ClassTotals,
+        margin: Array,
+        sample_weight: Any,
+        offset: ArrayLike = 0.0,
+        processes: Processes = ALONE,
     ) -> Link:
         """Choose the shift at which the mean probability over the training data is the base rate."""
         # Small data get all digits, large ones half the memory.
-        posterior = np.empty(margin.shape, margin.dtype if margin.size <= _SMALL else np.float32)
-        loss.fill_posterior(margin, posterior, offset=offset, multiclass=totals.kind == "multiclass")
+        kind = margin.dtype if margin.size <= _SMALL else np.dtype(np.float32)
         weight = weights_of_engine(sample_weight)
+        tolerance = _TOLERANCE if kind == np.float32 else 1e-12
+        with cuda.beside(margin):
+            posterior = posterior_of_training(loss, totals.kind, margin, offset, kind)
+            if weight is not None:
+                weight = np.asarray(weight, like=margin)
+            return cls.fitted_to_sums(loss, totals, lambda sums: processes.sum(sums(posterior, weight)), tolerance)
+
+    @classmethod
+    def fitted_to_sums(
+        cls, loss: Loss, totals: ClassTotals, over_parts: OverParts, tolerance: float | None = None
+    ) -> Link:
+        """Choose that shift where the training data lie in parts.
+
+        `over_parts` calls a function with the posteriors and the weights of each part, wherever that is, and
+        returns the sum of what it returned.
+        """
+        tolerance = _TOLERANCE if tolerance is None else tolerance
+        rates = totals.base_rates()
         if totals.kind == "multiclass":
-            return cls(loss, _shifts_of_classes(posterior, weight, totals.base_rates()), totals.kind)
-        columns = posterior.reshape(margin.shape[0], -1).T
-        rates = totals.base_rates().tolist()
-        shifts = tuple(_shift_of(column, weight, rate) for column, rate in zip(columns, rates, strict=True))
+            return cls(loss, _shifts_of_classes(over_parts, rates, tolerance), totals.kind)
+        shifts = tuple(_shift_of(over_parts, column, rate, tolerance) for column, rate in enumerate(rates.tolist()))
         return cls(loss, shifts, totals.kind)
 
     @classmethod
@@ -408,12 +491,26 @@ def keeps_the_base_rate(loss: Loss, kind: Kind = "binary") -> bool:
     return bool(np.allclose(on_0 - on_1, (on_0 - on_1)[0], rtol=1e-9))
 
 
-def _shift_of(posterior: Array, weight: Array | None, base_rate: float) -> float:
+# Calls a function (posterior, weight) on each part of the training data, and returns the sum of the results.
+OverParts = Callable[[Callable[[Array, "Array | None"], Array]], Array]
+_TOLERANCE = 1e-6  # relative error of a mean that the rounding of float32 still allows to reach
+
+
+def posterior_of_training(loss: Loss, kind: Kind, margin: Array, offset: ArrayLike, dtype: Any = np.float32) -> Array:
+    """Bare posteriors of margins, as the search of the shift takes them."""
+    posterior = np.empty_like(margin, dtype)
+    if margin.shape[0]:  # a part without rows does not know its columns
+        loss.fill_posterior(margin, posterior, offset=offset, multiclass=kind == "multiclass")
+    return posterior
+
+
+def _shift_of(over_parts: OverParts, column: int, base_rate: float, tolerance: float) -> float:
     # Newton's method on the logarithm of the mean, which is nearly linear in the shift: 3 or 4 steps.
     shift = 0.0
     for _ in range(50):
-        mean, slope = _mean_and_slope(posterior, weight, shift)
-        if abs(mean / base_rate - 1) < _tolerance(posterior):
+        summed, slope, total = over_parts(functools.partial(_sums_of_column, column=column, shift=shift)).tolist()
+        mean, slope = summed / total, slope / total
+        if abs(mean / base_rate - 1) < tolerance:
             return shift
         if not (mean > 0 and slope > 0):
             break
@@ -424,21 +521,23 @@ def _shift_of(posterior: Array, weight: Array | None, base_rate: float) -> float
     return 0.0
 
 
-def _mean_and_slope(posterior: Array, weight: Array | None, shift: float) -> tuple[float, float]:
-    """Weighted mean of the shifted probabilities, and its derivative by the shift."""
+def _sums_of_column(posterior: Array, weight: Array | None, *, column: int, shift: float) -> Array:
+    """Weighted sum of the shifted probabilities, its derivative by the shift, and the sum of the weights."""
     mean = slope = total = 0.0
-    for start in range(0, posterior.size, _BLOCK):
-        shifted = _shifted(posterior[start : start + _BLOCK], shift)
+    probabilities = posterior.reshape(posterior.shape[0], -1)[:, column] if posterior.size else posterior
+    block = max(probabilities.size, 1) if cuda.is_device_array(probabilities) else _BLOCK
+    for start in range(0, probabilities.size, block):
+        shifted = _shifted(probabilities[start : start + block], shift)
         variance = shifted * (1 - shifted)
         if weight is not None:
-            w = weight[start : start + _BLOCK]
+            w = weight[start : start + block]
             shifted *= w
             variance *= w
         # Sums, because a product with the weights would be BLAS, whose threads wait for those of the engine.
         mean += float(shifted.sum())
         slope += float(variance.sum())
         total += shifted.size if weight is None else float(w.sum())
-    return mean / total, slope / total
+    return np.array([mean, slope, total])
 
 
 def _shifted(posterior: Array, shift: float | Array) -> Array:
@@ -452,47 +551,56 @@ def _replaceable(array: Array) -> bool:
     return array.dtype == np.float32 and array.flags.c_contiguous and array.flags.writeable
 
 
-def _shifts_of_classes(posterior: Array, weight: Array | None, rates: Array) -> tuple[float, ...]:
-    # Newton's method on the means, once near; before, each class's logarithm as if it were alone. The derivatives
-    # come from a part of the rows, which bends the path and not its end.
-    part = slice(None, None, max(1, posterior.shape[0] // 20_000))
+def _shifts_of_classes(over_parts: OverParts, rates: Array, tolerance: float) -> tuple[float, ...]:
+    # Newton's method on the means, once near; before, each class's logarithm as if it were alone.
     shift = np.zeros(rates.size)
-    tolerance = _tolerance(posterior)
     for _ in range(100):
-        mean = _mean_of_classes(posterior, weight, shift)
+        *summed, total = over_parts(functools.partial(_sums_of_classes, shift=shift))
+        mean = np.array(summed) / total
         error = np.log(np.maximum(mean, np.finfo(np.float64).tiny) / rates)
         if np.max(np.abs(error)) < tolerance:
             break
         if np.max(np.abs(error)) > 0.1:
-            shift -= error
+            shift = shift - error
         else:
-            p = _shifted_classes(posterior[part].astype(np.float64), shift)
-            w = np.ones(p.shape[0]) if weight is None else weight[part].astype(np.float64)
-            second = np.einsum("i,ik,il->kl", w, p, p) / w.sum()
-            slope = np.diag(np.average(p, axis=0, weights=w)) - second
+            slope = over_parts(functools.partial(_slope_of_classes, shift=shift)) / total
             # A shift of all classes alike changes nothing; the ones say that it is not wanted.
-            shift += np.clip(np.linalg.solve(slope + np.outer(rates, rates), rates - mean), -1, 1)
-        shift -= shift.mean()
+            step = np.linalg.solve(slope + np.outer(rates, rates), rates - mean)
+            shift = shift + np.clip(step, -1, 1)
+        shift = shift - shift.mean()
     if np.max(np.abs(error)) < 1e-3:
         return tuple(shift.tolist())
     _warn_of_no_shift(rates.tolist())
     return (0.0,)
 
 
-def _mean_of_classes(posterior: Array, weight: Array | None, shift: Array) -> Array:
-    total, rows = np.zeros(shift.size), 0.0
+def _sums_of_classes(posterior: Array, weight: Array | None, *, shift: Array) -> Array:
+    """Weighted sums of the shifted probabilities, and the sum of the weights."""
+    sums = np.zeros(shift.size + 1)
     for start in range(0, posterior.shape[0], _BLOCK):
         shifted = _shifted_classes(posterior[start : start + _BLOCK], shift)
         if weight is not None:
             shifted *= weight[start : start + _BLOCK, np.newaxis]
-        total += shifted.sum(axis=0, dtype=np.float64)
-        rows += shifted.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
-    return total / rows
+        sums[:-1] += shifted.sum(axis=0, dtype=np.float64)
+        sums[-1] += shifted.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
+    return sums
 
 
-def _tolerance(posterior: Array) -> float:
-    """Relative error of a mean that its rounding still allows to reach."""
-    return 1e-12 if posterior.dtype == np.float64 else 1e-6
+def _slope_of_classes(posterior: Array, weight: Array | None, *, shift: Array) -> Array:
+    """Weighted sum of the derivatives of the shifted probabilities by the shifts, shape (K, K).
+
+    It comes from a part of the rows, scaled to all, which bends the path to the shift and not its end.
+    """
+    if posterior.shape[0] == 0:
+        return np.zeros((shift.size, shift.size))
+    part = slice(None, None, max(1, posterior.shape[0] // 20_000))
+    p = _shifted_classes(posterior[part].astype(np.float64), shift)
+    w = np.ones(p.shape[0]) if weight is None else weight[part].astype(np.float64)
+    scale = (posterior.shape[0] if weight is None else float(weight.sum())) / max(
+        float(w.sum()), float(np.finfo(np.float64).tiny)
+    )
+    slope: Array = scale * (np.diag(w @ p) - np.einsum("i,ik,il->kl", w, p, p))
+    return slope
 
 
 def _shifted_classes(posterior: Array, shift: Array) -> Array:
@@ -506,7 +614,7 @@ def _warn_of_no_shift(rates: Any) -> None:
         f"no shift of the log-odds brings the mean probability to the base rate {rates!r}, so predict_proba is "
         "the bare posterior; most predictions are at 0 or 1, and a smaller learning rate or fewer rounds may help",
         RuntimeWarning,
-        stacklevel=5,
+        stacklevel=7,
     )
 
 
@@ -521,9 +629,15 @@ def warn_of_no_split() -> None:
     )
 
 
-def totals_of_training(name: str, y: Array, weight: Array | None, classes: int | None) -> ClassTotals:
+def totals_of_training(
+    name: str, y: Array, weight: Array | None, classes: int | None, processes: Processes = ALONE
+) -> ClassTotals:
     """Class totals of the data set that `train` calls `name`; `classes` is num_class, if it was given."""
-    totals = ClassTotals.of(y, weight, classes=classes)
+    return checked_totals(name, processes.totals(y, weight, classes), classes)
+
+
+def checked_totals(name: str, totals: ClassTotals, classes: int | None) -> ClassTotals:
+    """Return totals of the data set `name`, or raise if no training can start from them."""
     if totals.kind == "multiclass" and not classes:
         raise ValueError(
             f"the labels of {name} go up to {totals.positive.size - 1}: give labels 0 and 1, or, if they are classes, "
@@ -533,9 +647,9 @@ def totals_of_training(name: str, y: Array, weight: Array | None, classes: int |
     return totals
 
 
-def totals_of_engine(y: Array, margin: Array, weight: Array | None) -> ClassTotals:
+def totals_of_engine(y: Array, margin: Array, weight: Array | None, processes: Processes = ALONE) -> ClassTotals:
     """Class totals of labels in the shape of the margins, or of classes beside margins (n, K)."""
-    return ClassTotals.of(y, weight, classes=margin.shape[1] if y.ndim < margin.ndim else None)
+    return processes.totals(y, weight, margin.shape[1] if y.ndim < margin.ndim else None)
 
 
 def require_loss(loss: Any) -> None:

@@ -9,10 +9,10 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -171,35 +171,26 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 f"{sorted(starts)[0]} is not possible here, because training starts at the loss's intercept and "
                 "prediction takes no margins to start from: use the engine's own train"
             )
-        given_X, given_y = X, y
-        X = self._features(X, engine, reset=True)
-        encoded, kind, classes, encoder = _encoded(y, _rows(X))
-        weight = None
-        if sample_weight is not None or self.class_weight is not None:
-            weight = _check_sample_weight(on_host(sample_weight), encoded, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, np.asarray(on_host(y)))
-        totals = ClassTotals.of(encoded, weight, classes=len(classes) if kind == "multiclass" else None)
-        totals.require_all_classes()
+        training = self._training_data(engine, X, y, sample_weight)
+        training.totals.require_all_classes()
         if "sample_weight_eval_set" in fit_params:
             eval_sample_weight = fit_params.pop("sample_weight_eval_set")
-        plan = Plan(
+        plan = self._plan(
             loss=loss,
-            totals=totals,
+            totals=training.totals,
             conditioning={"hessian": self.hessian, "max_step": self.max_step, "normalize": self.normalize},
             metric=eval_metric,
-            sample_weight=weight,
+            sample_weight=training.weight,
             eval_set=[
                 # The engines know the training data again by identity, and do not let it stop the training.
-                (X, encoded)
-                if X_eval is given_X and y_eval is given_y
-                else (self._features(X_eval, engine, reset=False), _encoded_as(y_eval, encoder, len(classes)))
+                (training.X, training.y) if X_eval is X and y_eval is y else training.encoded_alike(X_eval, y_eval)
                 for X_eval, y_eval in eval_set or []
             ],
             eval_weights=None if eval_sample_weight is None else [on_host(each) for each in eval_sample_weight],
         )
-        self.estimator_, self.link_ = engine.fit_estimator(estimator, X, encoded, plan, fit_params)
-        self.loss_, self.classes_ = self.link_.loss, classes
+        fitted = engine.fit_estimator(estimator, training.X, training.y, plan, fit_params)
+        self.estimator_, self.link_ = fitted
+        self.loss_, self.classes_ = self.link_.loss, training.classes
         self.evals_result_ = engine.evals_result_of(self.estimator_) if plan.eval_set else {}
         self.best_iteration_ = engine.best_iteration_of(self.estimator_)
         return self
@@ -395,10 +386,33 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             return engine, getattr(importlib.import_module(name), kind)()
         raise ImportError("FocalClassifier needs an engine: pip install 'gbm_focal[xgboost]' or 'gbm_focal[lightgbm]'")
 
+    def _training_data(self, engine: ModuleType, X: Any, y: Any, sample_weight: ArrayLike | None) -> TrainingData:
+        X = self._features(X, engine, reset=True)
+        encoded, kind, classes, encoder = _encoded(y, _rows(X))
+        weight = None
+        if sample_weight is not None or self.class_weight is not None:
+            weight = _check_sample_weight(on_host(sample_weight), encoded, dtype=np.float64, ensure_non_negative=True)
+        if self.class_weight is not None:
+            weight = weight * compute_sample_weight(self.class_weight, np.asarray(on_host(y)))
+        totals = ClassTotals.of(encoded, weight, classes=len(classes) if kind == "multiclass" else None)
+
+        def encoded_alike(X_eval: Any, y_eval: Any) -> tuple[Any, Array]:
+            return self._features(X_eval, engine, reset=False), encoded_as(y_eval, encoder, len(classes))
+
+        return TrainingData(X, encoded, weight, totals, classes, encoded_alike)
+
+    def _plan(self, **content: Any) -> Plan:
+        return Plan(**content)
+
     @staticmethod
     def _engine_of(estimator: Any) -> ModuleType:
         names = {kind.__module__.partition(".")[0] for kind in type(estimator).__mro__}
         kinds = {kind.__name__ for kind in type(estimator).__mro__}
+        if kinds & {"DaskXGBClassifier", "DaskLGBMClassifier"}:
+            raise TypeError(
+                f"estimator={estimator!r} is a {type(estimator).__name__}, which trains on Dask collections: give it "
+                "to gbm_focal.dask.DaskFocalClassifier"
+            )
         for name in ("xgboost", "lightgbm"):
             if name in names and kinds & {"XGBClassifier", "LGBMClassifier", "Booster"}:
                 return importlib.import_module(f"{__package__}.{name}")
@@ -431,18 +445,26 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         return margin
 
 
+class TrainingData(NamedTuple):
+    """What `fit` was given, in the form in which the engines and the plan take it."""
+
+    X: Any
+    y: Any  # labels from 0
+    weight: Any
+    totals: ClassTotals
+    classes: Any
+    encoded_alike: Callable[[Any, Any], tuple[Any, Any]]  # of an evaluation set
+
+
 def _encoded(y: Any, rows: int) -> tuple[Array, str, Any, LabelEncoder | None]:
     """Labels from 0 as the engines want them, their kind, the classes, and what encodes others alike."""
     if y is None:
         raise ValueError("FocalClassifier requires y to be passed, but the target y is None: give labels")
-    y = y.toarray() if sparse.issparse(y) else np.asarray(on_host(y))
-    if y.dtype == object and y.ndim == 1 and len({type(label) for label in y.tolist()}) == 1:
-        y = np.asarray(y.tolist())
-    assert_all_finite(y, input_name="y")
+    y = plain_labels(y)
     if y.shape[:1] != (rows,):
         raise ValueError(f"X has {rows} rows and y has shape {y.shape}: give one label for each row")
     if y.ndim == 2 and y.shape[1] > 1:
-        return _indicators(y), "multilabel", [np.arange(2)] * y.shape[1], None
+        return indicators(y), "multilabel", [np.arange(2)] * y.shape[1], None
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     encoder = LabelEncoder().fit(y)
@@ -452,18 +474,29 @@ def _encoded(y: Any, rows: int) -> tuple[Array, str, Any, LabelEncoder | None]:
     return encoder.transform(y), "multiclass" if len(classes) > 2 else "binary", classes, encoder
 
 
-def _encoded_as(y: Any, encoder: LabelEncoder | None, columns: int) -> Array:
+def encoded_as(y: Any, encoder: LabelEncoder | None, columns: int) -> Array:
     """Labels of an evaluation set, encoded as those of the training set."""
     y = y.toarray() if sparse.issparse(y) else np.asarray(on_host(y))
     if encoder is None:
         if y.ndim != 2 or y.shape[1] != columns:
             raise ValueError(f"y of an evaluation set has shape {y.shape}: give {columns} columns, as in training")
-        return _indicators(y)
+        return indicators(y)
     encoded: Array = encoder.transform(column_or_1d(y, warn=True))
     return encoded
 
 
-def _indicators(y: Array) -> Array:
+def plain_labels(y: Any) -> Array:
+    """Labels as an array of a plain type, where they are all of one."""
+    y = y.toarray() if sparse.issparse(y) else np.asarray(on_host(y))
+    if y.dtype == object and y.ndim == 1 and len({type(label) for label in y.tolist()}) == 1:
+        y = np.asarray(y.tolist())
+    assert_all_finite(y, input_name="y")
+    plain: Array = y
+    return plain
+
+
+def indicators(y: Array) -> Array:
+    """Return the indicator matrix of several labels a row, or raise if it is none."""
     check_array(y, dtype=np.float64, input_name="y")
     if type_of_target(y) != "multilabel-indicator":
         check_classification_targets(y)
@@ -471,8 +504,8 @@ def _indicators(y: Array) -> Array:
             "y has several columns that are not all 0 and 1: give an indicator matrix for several labels, or one "
             "column of classes"
         )
-    indicators: Array = y.astype(np.float32)
-    return indicators
+    matrix: Array = y.astype(np.float32)
+    return matrix
 
 
 def _rows(X: Any) -> int:

@@ -459,6 +459,8 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     resolved = plan.loss_after(first_round + estimator.n_estimators)
     of_metric: Any = Metric(resolved, plan.named_metric(metric)).starting_at(intercept)
     model = clone(estimator).set_params(objective=objective, metric="None", feature_pre_filter=False)
+    if not isinstance(model, lightgbm.LGBMClassifier):  # the regressor of gbm_focal.dask counts no classes
+        model.set_params(**classes)
     eval_set, patterns = plan.eval_set, _Patterns(columns)
     if plan.totals.kind == "multilabel":
         # LightGBM has one label a row, so each data set gets a pattern that stands for its labels.
@@ -472,7 +474,9 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
         else:
             evaluation["eval_set"] = eval_set
         fit_params = {**fit_params, **evaluation}
+    given = model.objective
     model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
+    model.set_params(objective=given)  # of which Dask has put a worker's copy in its place
     patterns.labels.clear()
     objective.released()
     booster = model.booster_
@@ -483,7 +487,8 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
 
 def margin_of_estimator(model: Any, X: Any) -> Array:
     """Margins of a fitted `LGBMClassifier`, or of a `Booster`."""
-    return np.asarray(model.predict(X, raw_score=True))
+    margin: Array = model.predict(X, raw_score=True)
+    return margin
 
 
 class _Patterns:

@@ -813,6 +813,7 @@ def check_hessian(hessian: str, max_step: float | None) -> None:
 
 
 Kind = Literal["binary", "multilabel", "multiclass"]
+KINDS: tuple[Kind, ...] = ("binary", "multilabel", "multiclass")
 
 
 @dataclass(frozen=True, eq=False)
@@ -854,6 +855,16 @@ class ClassTotals:
                 for label in (1, 0)
             )
         return cls(positive, negative, "multilabel" if y.ndim == 2 else "binary")
+
+    @classmethod
+    def of_part(
+        cls, y_true: ArrayLike, sample_weight: ArrayLike | None = None, *, classes: int | None = None
+    ) -> ClassTotals:
+        """Count one part of the labels, of which all weights may be 0."""
+        if sample_weight is None or np.size(sample_weight) == 0 or np.any(sample_weight):
+            return cls.of(y_true, sample_weight, classes=classes)
+        unweighted = cls.of(y_true, classes=classes)
+        return cls(unweighted.positive * 0, unweighted.negative * 0, unweighted.kind)
 
     def require_all_classes(self) -> None:
         """Raise if a class has no weight."""

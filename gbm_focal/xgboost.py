@@ -4,14 +4,18 @@
 booster's attributes; `predict_proba` reads it from there, also on a booster loaded from a file. The booster
 says `binary:logistic` (or `multi:softprob`), so its own `predict` returns sigmoid(margin) (or softmax), which is
 not a probability under these losses: use `predict_proba`.
+
+Where several processes train one model (XGBoost's collective: Dask, Ray, or a communicator of your own), everything
+here is about the data of all of them: class totals, intercept, scale, metric, and the shift of the link.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -19,6 +23,7 @@ from sklearn.base import clone
 
 try:
     import xgboost
+    from xgboost import collective
 except ImportError as error:
     raise ImportError("gbm_focal.xgboost needs XGBoost 2.1 or newer: pip install 'gbm_focal[xgboost]'") from error
 
@@ -28,6 +33,7 @@ from .boosting import (
     BaseObjective,
     Link,
     Plan,
+    Processes,
     labels_of_engine,
     require_loss,
     totals_of_engine,
@@ -36,7 +42,7 @@ from .boosting import (
     weights_of_engine,
 )
 from .kernels import cuda
-from .losses import Array, ClassTotals, Hessian, KernelLoss, Loss
+from .losses import KINDS, Array, ClassTotals, Hessian, KernelLoss, Kind, Loss
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -45,6 +51,45 @@ _ATTRIBUTE = "gbm_focal"
 _RANKING_METRICS = ("auc", "aucpr", "map", "ndcg", "pre")  # with an end such as "@5"
 # Older versions have one base_score for all columns.
 _HAS_VECTOR_BASE_SCORE = tuple(int(part) for part in xgboost.__version__.split(".")[:2]) >= (3, 1)
+
+
+class _Collective(Processes):
+    """The processes that XGBoost trains one model in; outside of such a group, this one."""
+
+    def number(self) -> int:
+        workers: int = collective.get_world_size()
+        return workers
+
+    def sum(self, own: Array) -> Array:
+        if self.number() == 1:
+            return own
+        summed: Array = collective.allreduce(own, collective.Op.SUM).reshape(own.shape)
+        return summed
+
+    def gather(self, own: Any) -> list[Any]:
+        rank = collective.get_rank()
+        return [collective.broadcast(own if rank == root else None, root) for root in range(self.number())]
+
+    def totals(self, y: Array, weight: Array | None, classes: int | None = None) -> ClassTotals:
+        if self.number() == 1:
+            return ClassTotals.of(y, weight, classes=classes)
+        own = ClassTotals.of_part(y, weight, classes=classes)
+        # A worker without rows learns from the others how many columns there are, and of which kind.
+        shape = np.array([KINDS.index(own.kind), own.positive.size])
+        kind, columns = collective.allreduce(shape, collective.Op.MAX).tolist()
+        sums = np.zeros((2, columns))
+        if y.shape[0]:
+            if own.kind != KINDS[kind] or own.positive.size != columns:
+                raise ValueError(
+                    f"this worker's labels are {own.kind} of {own.positive.size} columns, another's {KINDS[kind]} of "
+                    f"{columns}: give all workers labels of one shape, and num_class if they are classes"
+                )
+            sums[:] = own.positive, own.negative
+        positive, negative = self.sum(sums)
+        return ClassTotals(positive, negative, KINDS[kind])
+
+
+_COLLECTIVE = _Collective()
 
 
 class Objective(BaseObjective):
@@ -79,6 +124,8 @@ class Objective(BaseObjective):
     >>> booster = xgboost.train({"objective": "binary:logistic"}, data, 5, obj=Objective(FocalLoss()))
     """
 
+    processes = _COLLECTIVE
+
     def __init__(
         self,
         loss: Loss,
@@ -90,6 +137,10 @@ class Objective(BaseObjective):
     ) -> None:
         super().__init__(loss, hessian=hessian, max_step=max_step, normalize=normalize)
         self._device = _Device(device, loss)
+
+    def beside_gradients(self, margin: Array, kind: Kind) -> Array:
+        """Return margins where the link is to be fitted to them: where gradients are, and for classes on the host."""
+        return margin if kind == "multiclass" else self._device.copied(margin)
 
     def released(self) -> None:
         """Forget the training data, on the device as well."""
@@ -105,13 +156,13 @@ class Objective(BaseObjective):
         # `train` alone may overwrite: there both arrays are copies that XGBoost has made for this call.
         overwrite = self._fixed is not None
         data = second if isinstance(second, xgboost.DMatrix) else None
-        if self._device.is_host:
+        at_host = np.asarray(second if data is None else first)
+        if self._device.is_host or at_host.shape[0] == 0:
             return self.derivatives(*_in_order(first, second, sample_weight), data=data, overwrite=overwrite)
         # Arrays that are given anew each time are known to be those of before only within one training.
         owner = self if data is None and self._fixed is not None else data
         on_device, margin = self._device.load(owner, first, second, sample_weight)
-        at_host = np.asarray(second if data is None else first)
-        loss, scale = self._of_this_round(at_host, self if data is None else data, lambda: on_device.totals)
+        loss, scale = self._of_this_round(at_host, self if data is None else data, on_device.totals)
         gradient, hessian = on_device.derivatives
         self._fill(loss, scale, on_device.y, margin, on_device.weight, gradient, hessian)
         return gradient, hessian
@@ -135,7 +186,14 @@ class Metric(BaseMetric):
         (greater is better), _loss or _error, or that has an attribute `greater_is_better`. By default the loss.
     device : str, optional
         As for `Objective`. Only the loss is computed on the GPU, and a metric of the posteriors on the host.
+
+    Notes
+    -----
+    In training by several processes both are those of all rows. The loss needs two numbers of each process; another
+    metric has no such sum, so each process gets the labels, margins and weights of all, 8 to 12 bytes a row.
     """
+
+    processes = _COLLECTIVE
 
     def __init__(
         self, loss: Loss, metric: str | Callable[..., Any] | None = None, *, device: str | None = None
@@ -158,7 +216,7 @@ class Metric(BaseMetric):
         else:
             owner = second if isinstance(second, xgboost.DMatrix) else None
             on_device, margin = self._device.load(owner, first, second, sample_weight)
-            score = self._mean(self._resolved(lambda: on_device.totals), on_device.y, margin, on_device.weight)
+            score = self._mean(self._resolved(on_device.totals), on_device.y, margin, on_device.weight)
         score = -score if self._greater_is_better else score
         return (self.__name__, score) if isinstance(second, xgboost.DMatrix) else score
 
@@ -211,37 +269,57 @@ def train(
         If a parameter contradicts the loss, or labels or weights are invalid.
     """
     require_loss(loss)
-    settings = _checked_parameters(params)
+    settings = checked_parameters(params)
     if "obj" in engine_kwargs:
         raise ValueError("obj is made from loss here: leave it out, or call xgboost.train(obj=Objective(loss))")
     y = dtrain.get_label()
-    if y.size == 0:
+    if y.size == 0 and (dtrain.num_row() or _COLLECTIVE.number() == 1):
         raise ValueError("dtrain has no labels: give DMatrix(..., label=y) with y of 0 and 1")
     if y.size > dtrain.num_row():
         y = y.reshape(dtrain.num_row(), -1)
     weight = weights_of_engine(dtrain.get_weight())
-    totals = totals_of_training("dtrain", y, weight, int(settings.get("num_class") or 0) or None)
-    plan = Plan(loss, totals, sample_weight=weight)
+    totals = totals_of_training("dtrain", y, weight, classes_of(settings), _COLLECTIVE)
+    del y, weight
+    plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
+    arguments = prepared(plan, settings, num_boost_round, calibrate, engine_kwargs, dtrain)
+    booster = xgboost.train(dtrain=dtrain, num_boost_round=num_boost_round, **arguments)
+    warn_if_no_split(booster)
+    return booster
+
+
+def prepared(
+    plan: Plan,
+    settings: dict[str, Any],
+    num_boost_round: int,
+    calibrate: bool,
+    engine_kwargs: dict[str, Any],
+    dtrain: xgboost.DMatrix | None = None,
+) -> dict[str, Any]:
+    """Return what `xgboost.train`, or its form for several workers, is called with to carry out a plan.
+
+    `settings` are the parameters. Where the workers make `dtrain`, each of them finds its own.
+    """
     first_round = 0
     start = engine_kwargs.get("xgb_model")
     if start is not None:
-        engine_kwargs["xgb_model"] = start = _to_continue(start)
+        start = _to_continue(start)
         first_round = start.num_boosted_rounds()
     elif "base_score" not in settings:
-        settings.update(_start(plan))
+        settings = {**settings, **_start(plan)}
     device = _device_of(settings)
-    objective = Objective(loss, hessian=hessian, max_step=max_step, normalize=normalize, device=device)
-    objective.fixed_on(totals, np.zeros(1), first_round)
-    del y
+    objective = Objective(plan.loss, **plan.conditioning, device=device)
+    objective.fixed_on(plan.totals, np.zeros(1), first_round)
     resolved = plan.loss_after(first_round + num_boost_round)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
-    engine_kwargs.setdefault("custom_metric", Metric(resolved, device=device))
-    calibration = _Calibration(plan, dtrain, calibrate)
-    engine_kwargs["callbacks"] = [*(engine_kwargs.get("callbacks") or ()), calibration]
-    booster = xgboost.train(settings, dtrain, num_boost_round, obj=objective, **engine_kwargs)
-    booster.set_attr(**{_ATTRIBUTE: calibration.link.to_json()})
-    _warn_if_no_split(booster)
-    return booster
+    calibration = _Calibration(plan, objective, calibrate, dtrain)
+    return {
+        "custom_metric": Metric(resolved, device=device),
+        **engine_kwargs,
+        "params": settings,
+        "obj": objective,
+        "xgb_model": start,
+        "callbacks": [*(engine_kwargs.get("callbacks") or ()), calibration],
+    }
 
 
 def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
@@ -266,17 +344,8 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     ValueError
         If the booster does not know its loss, and none is given.
     """
-    if loss is not None:
-        link = Link.bare(loss, "multiclass" if '"multi:' in booster.save_config() else "binary")
-    else:
-        stored = booster.attr(_ATTRIBUTE)
-        if stored is None:
-            raise ValueError(
-                "the booster has no attribute 'gbm_focal', so its loss is unknown: train it with "
-                "gbm_focal.xgboost.train, or pass loss="
-            )
-        link = Link.from_json(stored)
-    predict_kwargs.setdefault("iteration_range", _best_iterations(booster))
+    link = link_of(booster, loss)
+    predict_kwargs.setdefault("iteration_range", best_iterations(booster))
     if isinstance(data, xgboost.DMatrix):
         margin = booster.predict(data, output_margin=True, **predict_kwargs)
     else:
@@ -284,21 +353,40 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     return link.probabilities(margin)
 
 
+def link_of(booster: xgboost.Booster, loss: Loss | None = None) -> Link:
+    """Return the link that a booster stores, or the bare one of a loss."""
+    if loss is not None:
+        return Link.bare(loss, "multiclass" if '"multi:' in booster.save_config() else "binary")
+    stored = booster.attr(_ATTRIBUTE)
+    if stored is None:
+        raise ValueError(
+            "the booster has no attribute 'gbm_focal', so its loss is unknown: train it with "
+            "gbm_focal.xgboost.train, or pass loss="
+        )
+    return Link.from_json(stored)
+
+
 class _Calibration(xgboost.callback.TrainingCallback):
-    """Fits the link when training ends, while XGBoost still has the margins of the training data at hand."""
+    """Stores the link in the booster when training ends, while XGBoost has the margins of the training data at hand."""
 
-    link: Link
-
-    def __init__(self, plan: Plan, dtrain: xgboost.DMatrix, calibrate: bool) -> None:
+    def __init__(self, plan: Plan, objective: Objective, calibrate: bool, dtrain: xgboost.DMatrix | None) -> None:
         self._plan = plan
-        self._dtrain = dtrain
+        self._objective = objective
         self._calibrate = calibrate
+        self._dtrain = dtrain
 
     def after_training(self, model: xgboost.Booster) -> xgboost.Booster:
-        def margin() -> Array:
-            return model.predict(self._dtrain, output_margin=True, iteration_range=_best_iterations(model))
+        dtrain = self._objective.training_data() if self._dtrain is None else self._dtrain
 
-        self.link = self._plan.link_after(_kept_rounds(model), margin if self._calibrate else None)
+        def margin() -> Array:
+            of_training = model.predict(dtrain, output_margin=True, iteration_range=best_iterations(model))
+            return self._objective.beside_gradients(of_training, self._plan.totals.kind)
+
+        known = self._calibrate and dtrain is not None
+        weight = dtrain.get_weight() if known else None
+        plan = dataclasses.replace(self._plan, sample_weight=weight, processes=_COLLECTIVE)
+        link = plan.link_after(_kept_rounds(model), margin if known else None)
+        model.set_attr(**{_ATTRIBUTE: link.to_json()})
         return model
 
 
@@ -311,14 +399,14 @@ def _to_continue(model: Any) -> xgboost.Booster:
     return booster
 
 
-def _best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
+def best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
     """Range of the iterations up to the best one; (0, 0), all of them, where there was no early stopping."""
     best = booster.attr("best_iteration")
     return (0, 0) if best is None else (0, int(best) + 1)
 
 
 def _kept_rounds(booster: xgboost.Booster) -> int:
-    rounds: int = _best_iterations(booster)[1] or booster.num_boosted_rounds()
+    rounds: int = best_iterations(booster)[1] or booster.num_boosted_rounds()
     return rounds
 
 
@@ -348,13 +436,17 @@ class _Device:
     def is_host(self) -> bool:
         return self._number is None
 
+    def copied(self, array: Array) -> Any:
+        """Return an array of the host on the device, if this is one."""
+        return array if self._number is None or array.shape[0] == 0 else cuda.copied_to(self._number, array)
+
     def load(self, owner: Any, first: Any, second: Any, sample_weight: Any) -> tuple[_DataOnDevice, Any]:
         """Return the data set and its margins on the device; labels and weights go there once for each `owner`."""
         margin = np.asarray(first if isinstance(second, xgboost.DMatrix) else second, np.float32)
         held = None if owner is None else self._held.get(owner)
         if held is None or held.starts_again(margin):
             labels, _, weight = _in_order(first, second, sample_weight)
-            held = _DataOnDevice(cast(int, self._number), labels, margin, weights_of_engine(weight))
+            held = _DataOnDevice(self.copied, labels_of_engine(labels, margin), margin, weights_of_engine(weight))
             if owner is not None:
                 self._held[owner] = held
         return held, held.receive(margin)
@@ -363,15 +455,18 @@ class _Device:
 class _DataOnDevice:
     """Labels and weights of a data set on a CUDA device, and the arrays that every round fills again."""
 
-    def __init__(self, device: int, labels: Any, margin: Array, weight: Array | None) -> None:
-        labels = labels_of_engine(labels, margin)
+    def __init__(self, copied: Callable[[Array], Any], y: Array, margin: Array, weight: Array | None) -> None:
         self._start = margin.shape, margin[:64].tobytes()
-        self.y, self._margin = cuda.copied_to(device, labels), cuda.copied_to(device, margin)
-        self.weight = None if weight is None else cuda.copied_to(device, weight)
+        self._totals: ClassTotals | None = None
+        self.y, self._margin = copied(y), copied(margin)
+        self.weight = None if weight is None else copied(weight)
 
-    @functools.cached_property
     def totals(self) -> ClassTotals:
-        return totals_of_engine(self.y, self._margin, self.weight)
+        """Class totals of all processes."""
+        # Processes add up theirs together, and each reads its data anew when it sees fit.
+        if self._totals is None or _COLLECTIVE.number() > 1:
+            self._totals = totals_of_engine(self.y, self._margin, self.weight, _COLLECTIVE)
+        return self._totals
 
     @functools.cached_property
     def derivatives(self) -> tuple[Any, Any]:
@@ -396,7 +491,8 @@ def _in_order(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Array, 
     return first, np.asarray(second), sample_weight
 
 
-def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return XGBoost's parameters with the objective that its own prediction goes by, or raise if one contradicts."""
     pairs = list(params.items()) if isinstance(params, Mapping) else list(params)
     given = [value for name, value in pairs if name == "eval_metric" and value is not None]
     metrics = [metric for value in given for metric in ([value] if isinstance(value, str) else value)]
@@ -433,6 +529,11 @@ def _checked_parameters(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -
     return settings
 
 
+def classes_of(settings: Mapping[str, Any]) -> int | None:
+    """Return num_class, if the parameters have it."""
+    return int(settings.get("num_class") or 0) or None
+
+
 def _device_of(settings: Mapping[str, Any]) -> str | None:
     # XGBoost 2.1 still knows the older way to ask for a GPU.
     return settings.get("device") or ("cuda" if settings.get("tree_method") == "gpu_hist" else None)
@@ -454,7 +555,8 @@ def _start(plan: Plan) -> dict[str, Any]:
     return {"base_score": score.tolist() if totals.kind == "multilabel" else float(score[0])}
 
 
-def _warn_if_no_split(booster: xgboost.Booster) -> None:
+def warn_if_no_split(booster: xgboost.Booster) -> None:
+    """Warn of a booster whose trees are all a single leaf."""
     trees = booster.num_boosted_rounds() > 0 and '"gblinear"' not in booster.save_config()
     if trees and not booster.get_score(importance_type="weight"):
         warn_of_no_split()
@@ -470,7 +572,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     if callable(kind) or (kind is not None and kind.partition(":")[0] not in ("binary", "multi")):
         raise ValueError(f"objective={kind!r} of the estimator contradicts loss: leave it out")
     if parameters.get("scale_pos_weight") is not None:
-        _checked_parameters({"scale_pos_weight": parameters["scale_pos_weight"]})
+        checked_parameters({"scale_pos_weight": parameters["scale_pos_weight"]})
     metric = plan.metric if plan.metric is not None else parameters.get("eval_metric")
     settings: dict[str, Any] = {"disable_default_eval_metric": True}
     first_round = 0
@@ -490,7 +592,7 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     model.fit(X, y, **{"sample_weight": plan.sample_weight, "verbose": False, **fit_params})
     objective.released()
     booster = model.get_booster()
-    _warn_if_no_split(booster)
+    warn_if_no_split(booster)
     link = plan.link_after(_kept_rounds(booster), lambda: margin_of_estimator(model, X))
     booster.set_attr(**{_ATTRIBUTE: link.to_json()})
     return model, link

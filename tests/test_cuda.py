@@ -243,7 +243,7 @@ def test_labels_go_to_the_device_once(cupy, monkeypatch):
     copied_to = cuda.copied_to
     monkeypatch.setattr(cuda, "copied_to", lambda device, array: copies.append(array.shape) or copied_to(device, array))
     trained(X, y, "cuda", FocalLoss())
-    assert len(copies) == 4  # labels and margins, of the objective and of the metric
+    assert len(copies) == 5  # labels and margins, of the objective and of the metric; margins, for the link
 
 
 def test_a_bare_objective_reads_the_labels_again_when_training_begins(cupy):
