@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
@@ -226,6 +227,8 @@ def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:
         )
     if _is_scorer(metric):
         return str(getattr(metric, "__name__", "score")), True
+    if isinstance(metric, functools.partial):  # which has neither name nor direction of its own
+        metric = metric.func
     name = str(getattr(metric, "__name__", type(metric).__name__))
     if hasattr(metric, "greater_is_better"):
         return name, bool(metric.greater_is_better)
