@@ -337,7 +337,7 @@ def cost_optimal_threshold(*, cost_false_negative: float, cost_false_positive: f
     ----------
     Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001, equation 2.
     """
-    missed, alarm = _costs(cost_false_negative, cost_false_positive)
+    missed, alarm = checked_costs(cost_false_negative, cost_false_positive)
     return alarm / (alarm + missed)
 
 
@@ -373,8 +373,8 @@ def least_cost_threshold(
     ValueError, TypeError
         If an input is invalid.
     """
-    costs = _costs(cost_false_negative, cost_false_positive)
-    curve = AlertCurve.of(_one_problem(y_true, y_score, pos_label, sample_weight))
+    costs = checked_costs(cost_false_negative, cost_false_positive)
+    curve = AlertCurve.of(one_problem(y_true, y_score, pos_label, sample_weight))
     return float(curve.threshold[np.argmin(curve.cost(*costs))])
 
 
@@ -420,8 +420,8 @@ def expected_cost(
     ----------
     Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001.
     """
-    costs = _costs(cost_false_negative, cost_false_positive)
-    problem = _one_problem(y_true, y_score, pos_label, sample_weight)
+    costs = checked_costs(cost_false_negative, cost_false_positive)
+    problem = one_problem(y_true, y_score, pos_label, sample_weight)
     if threshold == "least":
         return float(np.min(AlertCurve.of(problem).cost(*costs)))
     if threshold is None:
@@ -480,7 +480,7 @@ def reliability_curve(
     ValueError, TypeError
         If an input is invalid, or there are no positives to be binned by.
     """
-    problem = _one_problem(y_true, y_score, pos_label, sample_weight)
+    problem = one_problem(y_true, y_score, pos_label, sample_weight)
     number = _bins_of(problem, bins, strategy)
     weight = np.bincount(number, problem.weight)
     filled = weight > 0
@@ -589,6 +589,14 @@ class AlertCurve(NamedTuple):
         return cost
 
 
+def one_problem(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None) -> Problem:
+    """Rows of one label to find, checked."""
+    if np.ndim(y_score) != 1:
+        raise ValueError(f"y_score has shape {np.shape(y_score)}: give the scores of the label to find, shape (n,)")
+    (problem,) = _problems(y_true, y_score, pos_label, sample_weight)
+    return problem
+
+
 def _problems(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None) -> list[Problem]:
     """Each column of the scores with its labels; classes one versus rest."""
     score = _inputs.scores(y_score)
@@ -620,13 +628,6 @@ def _problems(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weig
     ]
 
 
-def _one_problem(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None) -> Problem:
-    if np.ndim(y_score) != 1:
-        raise ValueError(f"y_score has shape {np.shape(y_score)}: give the scores of the label to find, shape (n,)")
-    (problem,) = _problems(y_true, y_score, pos_label, sample_weight)
-    return problem
-
-
 def _is_positive(y: Array, pos_label: Any) -> Array:
     if pos_label is not None:
         positive: Array = np.asarray(y == pos_label, dtype=bool)
@@ -649,7 +650,8 @@ def _weights(sample_weight: ArrayLike | None, rows: int) -> Array:
     return np.ones(rows) if weight is None else weight.astype(np.float64)
 
 
-def _costs(cost_false_negative: float, cost_false_positive: float) -> tuple[float, float]:
+def checked_costs(cost_false_negative: float, cost_false_positive: float) -> tuple[float, float]:
+    """Return the costs as floats > 0."""
     return (
         real("cost_false_negative", cost_false_negative, "(0, inf)"),
         real("cost_false_positive", cost_false_positive, "(0, inf)"),
