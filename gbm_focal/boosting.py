@@ -262,6 +262,7 @@ class Plan:
     metric: Any = None  # as the user names it
     eval_set: list[tuple[Any, Array]] = field(default_factory=list)
     eval_weights: list[Any] | None = None
+    progress: bool = False
 
     def loss_after(self, rounds: int) -> Loss:
         """Return the resolved loss of the last of so many rounds."""
