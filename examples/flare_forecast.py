@@ -30,10 +30,12 @@ import xgboost
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.datasets import fetch_openml
+from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
 from tqdm import tqdm
 
 from gbm_focal import AsymmetricLoss, FocalClassifier, FocalLoss, Loss
+from gbm_focal.metrics import heidke_skill_score, reliability_curve, true_skill_score
 
 Array = NDArray[Any]
 
@@ -231,24 +233,6 @@ def cross_validated(features: pd.DataFrame, truth: Array, method: Method, option
 # ---- scores ----
 
 
-class Skill(NamedTuple):
-    """Of one class: recall, false alarms among all regions without it, and the two scores of flare forecasting."""
-
-    recall: float
-    false_alarm_rate: float
-    true_skill: float  # recall - false alarm rate (Hanssen and Kuipers): 0 for any forecast that ignores the region
-    heidke: float  # share of right answers beyond that of chance with the same number of alarms
-
-
-def skill(truth: Array, yes: Array) -> Skill:
-    hits, misses = np.sum(truth & yes), np.sum(truth & ~yes)
-    alarms, quiet = np.sum(~truth & yes), np.sum(~truth & ~yes)
-    recall, rate = hits / (hits + misses), alarms / (alarms + quiet)
-    chance = (hits + misses) * (misses + quiet) + (hits + alarms) * (alarms + quiet)
-    heidke = 2 * (hits * quiet - misses * alarms) / chance if chance else 0.0
-    return Skill(float(recall), float(rate), float(recall - rate), float(heidke))
-
-
 def indicators(truth: Array, columns: int) -> Array:
     return truth == 1 if truth.ndim == 2 else truth[:, None] == np.arange(columns)
 
@@ -259,9 +243,10 @@ def print_table(question: str, truth: Array, names: tuple[str, ...], forecasts: 
     for column, name in enumerate(names):
         positive = indicators(truth, len(names))[:, column]
         for number, (method, forecast) in enumerate(forecasts.items()):
-            of = skill(positive, forecast.yes[:, column] == 1)
+            yes = forecast.yes[:, column] == 1
+            recall, tss, hss = (score(positive, yes) for score in (recall_score, true_skill_score, heidke_skill_score))
             begin = f"{name:10}{positive.sum():8d}" if number == 0 else " " * 18
-            numbers = f"{of.recall:8.2f}{of.false_alarm_rate:14.3f}{of.true_skill:8.2f}{of.heidke:8.2f}"
+            numbers = f"{recall:8.2f}{recall - tss:14.3f}{tss:8.2f}{hss:8.2f}"
             print(f"{begin}  {method:58}{numbers}")
 
 
@@ -280,11 +265,13 @@ def draw(questions: dict[str, Any], forecasts: dict[tuple[str, str], Forecast], 
         positive = indicators(truth, len(names))
         for number, (method, color) in enumerate(zip(of_question, COLORS, strict=True)):
             forecast = forecasts[question, method.name]
-            scores = [skill(positive[:, k], forecast.yes[:, k] == 1).true_skill for k in range(len(names))]
+            scores = [true_skill_score(positive[:, k], forecast.yes[:, k] == 1) for k in range(len(names))]
             row[0].bar(np.arange(len(names)) + 0.2 * (number - 1.5), scores, 0.2, color=color, label=method.name)
             if not method.at_base_rate:
                 rarest = len(names) - 1
-                row[1].plot(*reliability(positive[:, rarest], forecast.probability[:, rarest]), "o-", color=color)
+                probability = forecast.probability[:, rarest]
+                curve = reliability_curve(positive[:, rarest], probability, bins=6, strategy="positives")
+                row[1].plot(curve.predicted, curve.observed, "o-", color=color)
         row[0].set(
             title=question, ylabel="true skill statistic", xticks=range(len(names)), xticklabels=names, ylim=(0, 1.3)
         )
@@ -295,17 +282,6 @@ def draw(questions: dict[str, Any], forecasts: dict[tuple[str, str], Forecast], 
         row[1].set(ylabel="observed share")
         row[1].grid(alpha=0.3)
     figure.savefig(path, format="png")
-
-
-def reliability(truth: Array, probability: Array) -> tuple[Array, Array]:
-    """Mean forecast and observed share in bins of equally many flares."""
-    edges = np.unique(np.quantile(probability[truth], np.linspace(0, 1, 7)[1:-1]))
-    bins = np.digitize(probability, edges)
-    rows = np.bincount(bins, minlength=edges.size + 1)
-    filled = rows > 0
-    forecast = np.bincount(bins, probability, edges.size + 1)[filled] / rows[filled]
-    observed = np.bincount(bins, truth, edges.size + 1)[filled] / rows[filled]
-    return forecast[observed > 0], observed[observed > 0]
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from tqdm import tqdm
 import gbm_focal.lightgbm
 import gbm_focal.xgboost
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss
+from gbm_focal.metrics import recall_at_alert_rate, reliability_curve
 
 Array = NDArray[Any]
 
@@ -425,7 +426,7 @@ def scores(test: Data, probability: Array) -> dict[str, str]:
     row = {
         "average\nprecision": f"{average_precision_score(test.label, probability):.3f}",
         "ROC\nAUC": f"{roc_auc_score(test.label, probability):.3f}",
-        "recall in\ntop 1 %": f"{recall_at_alert_rate(test.label, probability):.3f}",
+        "recall in\ntop 1 %": f"{recall_at_alert_rate(test.label, probability, alert_rate=ALERT_RATE):.3f}",
         "log\nloss": f"{log_loss(test.label, predicted):.4f}",
         "Brier\nscore": f"{brier_score_loss(test.label, predicted):.5f}",
         "mean\nprediction": f"{predicted.mean():.5f}",
@@ -434,12 +435,6 @@ def scores(test: Data, probability: Array) -> dict[str, str]:
         divergence = rel_entr(test.truth, predicted) + rel_entr(1 - test.truth, 1 - predicted)
         row["gap to\ntruth"] = f"{divergence.mean():.5f}"
     return row
-
-
-def recall_at_alert_rate(label: Array, probability: Array) -> float:
-    """Share of the positives among the rows that score highest."""
-    alerts = np.argsort(-probability, kind="stable")[: max(1, round(ALERT_RATE * len(label)))]
-    return float(label[alerts].sum() / label.sum())
 
 
 def print_table(rows: list[dict[str, str]]) -> None:
@@ -487,29 +482,17 @@ def draw_precision_recall(axes: Axes, results: list[Result], test: Data) -> None
 
 def draw_reliability(axes: Axes, results: list[Result], test: Data) -> None:
     axes.axline((0.1, 0.1), (1, 1), color="black", linestyle="--", label="true probabilities")
+    bins = int(np.clip(test.label.sum() // 10, 2, 10))
     for result in results:
-        predicted, observed = reliability(test.label, result.fitted.probability)
+        curve = reliability_curve(test.label, result.fitted.probability, bins=bins, strategy="positives")
         method = result.method
-        axes.plot(predicted, observed, color=method.color, marker=method.marker, markersize=6, label=method.name)
+        axes.plot(
+            curve.predicted, curve.observed, color=method.color, marker=method.marker, markersize=6, label=method.name
+        )
     lowest = 10 ** np.floor(np.log10(test.label.mean() / 50))
     axes.set(xlabel="mean predicted probability in the bin", xscale="log", xlim=(lowest, 1.3))
     axes.set(ylabel="observed share of positives in the bin", yscale="log", ylim=(lowest, 1.3))
     axes.grid(alpha=0.3)
-
-
-def reliability(label: Array, probability: Array) -> tuple[Array, Array]:
-    """Mean prediction and observed rate in bins that hold equally many positives.
-
-    Bins with equally many rows would hold no positives at all but for the last few.
-    """
-    positives = probability[label == 1]
-    bins = int(np.clip(positives.size // 10, 2, 10))
-    edges = np.unique(np.quantile(positives, np.linspace(0, 1, bins + 1)[1:-1]))
-    number = np.digitize(probability, edges)
-    rows = np.bincount(number, minlength=edges.size + 1)
-    filled = rows > 0
-    sums = [np.bincount(number, values, minlength=edges.size + 1)[filled] for values in (probability, label)]
-    return sums[0] / rows[filled], sums[1] / rows[filled]
 
 
 if __name__ == "__main__":

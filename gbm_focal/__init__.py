@@ -1,7 +1,7 @@
 """Focal, asymmetric and balanced losses for XGBoost and LightGBM: exact, fast, calibrated.
 
 The losses are here; `gbm_focal.xgboost` and `gbm_focal.lightgbm`, imported when first used, hold what is
-specific to each engine.
+specific to each engine; `gbm_focal.metrics` and `gbm_focal.plotting` judge and show the models.
 """
 
 from __future__ import annotations
@@ -34,6 +34,6 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("dask", "lightgbm", "xgboost"):
+    if name in ("dask", "lightgbm", "metrics", "plotting", "xgboost"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -40,6 +40,13 @@ def labels(y_true: ArrayLike) -> Array:
     return _numeric("y_true", y_true)
 
 
+def scores(y_score: ArrayLike) -> Array:
+    """Return finite scores as a float64 array of shape (n,) or (n, L)."""
+    array = _numeric("y_score", y_score)
+    _require(np.isfinite(array), "y_score", array, "finite numbers")
+    return array.astype(np.float64)
+
+
 def weights(sample_weight: ArrayLike | None, rows: int) -> Array | None:
     """Return sample weights as an array of shape (rows,) that is not all zero."""
     if sample_weight is None:

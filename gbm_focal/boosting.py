@@ -297,6 +297,8 @@ def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:
         )
     if _is_scorer(metric):
         return str(getattr(metric, "__name__", "score")), True
+    if isinstance(metric, functools.partial):  # which has neither name nor direction of its own
+        metric = metric.func
     name = str(getattr(metric, "__name__", type(metric).__name__))
     if hasattr(metric, "greater_is_better"):
         return name, bool(metric.greater_is_better)
@@ -331,6 +333,7 @@ class Plan:
     eval_set: list[tuple[Any, Array]] = field(default_factory=list)
     eval_weights: list[Any] | None = None
     processes: Processes = ALONE
+    progress: bool = False
 
     def loss_after(self, rounds: int) -> Loss:
         """Return the resolved loss of the last of so many rounds."""

@@ -126,6 +126,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         *,
         eval_metric: Any = None,
         eval_sample_weight: list[Any] | None = None,
+        progress: bool = False,
         **fit_params: Any,
     ) -> FocalClassifier:
         """Fit the engine.
@@ -149,6 +150,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         eval_sample_weight : list of array-like, optional
             Weights of the evaluation sets, which `class_weight` does not touch; XGBoost's name
             `sample_weight_eval_set` is understood.
+        progress : bool, default False
+            Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
         **fit_params
             Other arguments of the engine's `fit`.
 
@@ -187,6 +190,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 for X_eval, y_eval in eval_set or []
             ],
             eval_weights=None if eval_sample_weight is None else [on_host(each) for each in eval_sample_weight],
+            progress=progress,
         )
         fitted = engine.fit_estimator(estimator, training.X, training.y, plan, fit_params)
         self.estimator_, self.link_ = fitted

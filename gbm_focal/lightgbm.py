@@ -34,6 +34,7 @@ from .boosting import (
     warn_of_no_split,
 )
 from .losses import Array, Hessian, Loss
+from .progress import bar_of_rounds
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -130,6 +131,7 @@ def train(
     max_step: float | None = 2.0,
     normalize: bool = True,
     calibrate: bool = True,
+    progress: bool = False,
     **engine_kwargs: Any,
 ) -> lightgbm.Booster:
     """Train a booster on a loss, as `lightgbm.train` does.
@@ -151,6 +153,8 @@ def train(
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `train_set` is the base rate; see `gbm_focal.boosting.Link`. The trees and the margins are not touched.
         Cross-entropy needs no shift and gets none; nor does training from an `init_score`.
+    progress : bool, default False
+        Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
     **engine_kwargs
         All other arguments of `lightgbm.train`: `valid_sets`, `callbacks`, ... . With `init_model` training goes
         on from that model's margins, and no new intercept is set. `feval` is by default `Metric(loss)`;
@@ -207,7 +211,10 @@ def train(
         functions = feval if isinstance(feval, list) else [feval]
         feval = [_AtFullMargin(function, intercept) for function in functions]
     engine_kwargs["keep_training_booster"] = True  # which knows the margins of the training data
-    booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
+    callbacks = engine_kwargs.pop("callbacks", None) or ()
+    with bar_of_rounds(progress) as bar:
+        engine_kwargs["callbacks"] = [*_counting(bar), *callbacks]
+        booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     text = booster.model_to_string(num_iteration=-1)
     calibrated = calibrate and not users_start
     margin = (lambda: _margin_of_training(booster)) if calibrated else None
@@ -247,6 +254,24 @@ def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = N
             )
         link = Link.from_json(found.group(1))
     return link.probabilities(np.asarray(booster.predict(data, raw_score=True, **predict_kwargs)))
+
+
+class _Counting:
+    """Moves a progress bar, before a callback that may stop the training."""
+
+    order = 0
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def __call__(self, environment: Any) -> None:
+        # The parameters, too, can say how many rounds there are.
+        self._bar.total = environment.end_iteration - environment.begin_iteration
+        self._bar.update()
+
+
+def _counting(bar: Any) -> list[_Counting]:
+    return [] if bar is None else [_Counting(bar)]
 
 
 class _AtFullMargin:
@@ -475,7 +500,9 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
             evaluation["eval_set"] = eval_set
         fit_params = {**fit_params, **evaluation}
     given = model.objective
-    model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
+    with bar_of_rounds(plan.progress) as bar:
+        fit_params = {**fit_params, "callbacks": [*_counting(bar), *(fit_params.get("callbacks") or ())]}
+        model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
     model.set_params(objective=given)  # of which Dask has put a worker's copy in its place
     patterns.labels.clear()
     objective.released()

@@ -43,6 +43,7 @@ from .boosting import (
 )
 from .kernels import cuda
 from .losses import KINDS, Array, ClassTotals, Hessian, KernelLoss, Kind, Loss
+from .progress import bar_of_rounds
 
 __all__ = ["Metric", "Objective", "predict_proba", "train"]
 
@@ -231,6 +232,7 @@ def train(
     max_step: float | None = 2.0,
     normalize: bool = True,
     calibrate: bool = True,
+    progress: bool = False,
     **engine_kwargs: Any,
 ) -> xgboost.Booster:
     """Train a booster on a loss, as `xgboost.train` does.
@@ -253,6 +255,8 @@ def train(
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `dtrain` is the base rate; see `gbm_focal.boosting.Link`. The trees and the margins are not touched.
         Cross-entropy needs no shift and gets none.
+    progress : bool, default False
+        Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
     **engine_kwargs
         All other arguments of `xgboost.train`: `evals`, `early_stopping_rounds`, `callbacks`, ... . With
         `xgb_model` training goes on from that model's margins, and no new intercept is set. `custom_metric`
@@ -282,7 +286,9 @@ def train(
     del y, weight
     plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
     arguments = prepared(plan, settings, num_boost_round, calibrate, engine_kwargs, dtrain)
-    booster = xgboost.train(dtrain=dtrain, num_boost_round=num_boost_round, **arguments)
+    with bar_of_rounds(progress, num_boost_round) as bar:
+        arguments["callbacks"] = [*_counting(bar), *arguments["callbacks"]]
+        booster = xgboost.train(dtrain=dtrain, num_boost_round=num_boost_round, **arguments)
     warn_if_no_split(booster)
     return booster
 
@@ -388,6 +394,22 @@ class _Calibration(xgboost.callback.TrainingCallback):
         link = plan.link_after(_kept_rounds(model), margin if known else None)
         model.set_attr(**{_ATTRIBUTE: link.to_json()})
         return model
+
+
+class _Counting(xgboost.callback.TrainingCallback):
+    """Moves a progress bar."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        self._bar.update()
+        return False
+
+
+def _counting(bar: Any) -> list[xgboost.callback.TrainingCallback]:
+    """Return what goes before other callbacks, because one that stops the training hides those after it."""
+    return [] if bar is None else [_Counting(bar)]
 
 
 def _to_continue(model: Any) -> xgboost.Booster:
@@ -589,7 +611,11 @@ def fit_estimator(estimator: Any, X: Any, y: Array, plan: Plan, fit_params: dict
     model = clone(estimator).set_params(objective=objective, **settings)
     if plan.eval_set:
         fit_params = {**fit_params, "eval_set": plan.eval_set, "sample_weight_eval_set": plan.eval_weights}
-    model.fit(X, y, **{"sample_weight": plan.sample_weight, "verbose": False, **fit_params})
+    with bar_of_rounds(plan.progress, estimator.get_num_boosting_rounds()) as bar:
+        if bar is not None:
+            model.set_params(callbacks=[*_counting(bar), *(estimator.callbacks or ())])
+        model.fit(X, y, **{"sample_weight": plan.sample_weight, "verbose": False, **fit_params})
+        model.set_params(callbacks=estimator.callbacks)  # a bar cannot be pickled
     objective.released()
     booster = model.get_booster()
     warn_if_no_split(booster)

@@ -88,17 +88,6 @@ def test_flare_forecast_on_a_keel_file(flare_forecast, tmp_path, capsys):
     assert "no line @data" in capsys.readouterr().err
 
 
-def test_skill_scores(flare_forecast):
-    truth = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], bool)
-    yes = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0, 0], bool)
-    score = flare_forecast.skill(truth, yes)
-    assert score.recall == 0.75
-    assert score.true_skill == pytest.approx(0.75 - 1 / 6)
-    assert score.heidke == pytest.approx((0.8 - 0.52) / (1 - 0.52))  # 8 of 10 right, 5.2 by chance
-    assert flare_forecast.skill(truth, truth).heidke == 1
-    assert flare_forecast.skill(truth, np.zeros(10, bool)).true_skill == 0
-
-
 def test_sklearn_pipeline(fraud_detection, capsys):
     example("sklearn_pipeline").main(["--rows", "1500"])
     output = capsys.readouterr().out
