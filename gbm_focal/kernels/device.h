@@ -156,18 +156,17 @@ __global__ void each_row(Index rows, Index classes, const double* settings, cons
             firsts(row, 0) = finite(weight * finite(power_of_truth * of_truth.n));
             continue;
         }
-        const typename Loss::Slopes of_largest(loss, class_at(index, Real(1)), weight_of(index), Real(1), Real(1));
+        const auto of_largest = loss.slopes_of_largest(of_row, class_at(index, Real(1)), weight_of(index));
         const auto slopes_of = [&](Index k, const typename Loss::Class& of, Real relative) {
-            return typename Loss::Slopes(loss, of, weight_of(k), relative, of_largest.slope);
+            return k == index ? of_largest : loss.slopes_of_other(of, weight_of(k), relative, of_largest.slope);
         };
         Real sum_of_odds = Real(0), sum_of_others = Real(0);
         for (Index k = 0; k < classes; ++k) {
             if (k == index) continue;
             const Real relative = relative_of(k);
-            const auto of = class_at(k, relative);
-            const auto slopes = slopes_of(k, of, relative);
+            const auto slopes = slopes_of(k, class_at(k, relative), relative);
             sum_of_odds += slopes.odds;
-            sum_of_others += slopes.own * of.inverse_q;
+            sum_of_others += slopes.own_over_q;
         }
         const Real slope_of_truth = slopes_of(truth, of_truth, relative_of(truth)).slope;
         const Real rest_of_truth = of_truth.is_largest ? Real(1) : of_truth.q;
@@ -184,7 +183,7 @@ __global__ void each_row(Index rows, Index classes, const double* settings, cons
                 Real bare;
                 if constexpr (WHAT == FISHER) {
                     bare = static_cast<Real>(softmax_factor) * scale *
-                           Loss::fisher(of, slopes.own, sum_of_others, of_largest.own);
+                           Loss::fisher(of, slopes.own, slopes.own_over_q, sum_of_others, of_largest.own);
                 } else {
                     const Real p_over_rest = of_truth.is_largest ? of.p_over_others : of.p / rest_of_truth;
                     bare = k == truth ? weight_of(truth) * loss.exact_of_truth(of)

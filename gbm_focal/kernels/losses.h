@@ -395,8 +395,8 @@ GBM_FOCAL_FUNCTION Real finite(Real x) {
 
 // ---- the losses ----
 // Each is built from the parameters of its family and its two class weights. at(z, parts), after all its
-// stages, is all it needs to know of a margin; there it offers value(at, positive), exact(at, positive), fisher(at, positive) and
-// posterior(at).
+// stages, is all it needs to know of a margin; there it offers value(at, positive), exact(at, positive),
+// fisher(at, positive) and posterior(at).
 
 // Focal loss (Lin et al., ICCV 2017) with one gamma per label; gamma 0 is (balanced) cross-entropy.
 //   l1 = w1 q^g1 n,  l0 = w0 p^g0 m
@@ -737,7 +737,6 @@ struct SoftmaxFocal {
     struct Class {
         bool is_largest;
         Real p, q, n, p_over_others;
-        Real inverse_q, n_over_q;  // inverse_q is 1 for the largest class, whose q may vanish
 
         GBM_FOCAL_FUNCTION Class(const Row& row, bool is_largest, Real z, Real relative) : is_largest(is_largest) {
             const Real rest = is_largest ? row.others : (Real(1) + row.others) - relative;
@@ -745,35 +744,44 @@ struct SoftmaxFocal {
             q = rest * row.inverse;
             n = finite((row.largest - z) + row.softplus);
             p_over_others = relative * row.inverse_others;
-            inverse_q = Real(1) / (is_largest ? Real(1) : q);
-            n_over_q = is_largest ? row.n_over_q : n * inverse_q;
         }
     };
 
     GBM_FOCAL_FUNCTION Real power(const Class& of) const {  // q^g
         return gamma.power(maximum(of.q, Format<Real>::SMALLEST));
     }
-    // w A, p D and eta / eta of the largest class; the last is 1 for the largest itself.
-    struct Slopes {
-        Real slope, own, odds;
-        GBM_FOCAL_FUNCTION Slopes(const SoftmaxFocal& loss, const Class& of, Real w, Real relative,
-                                  Real slope_of_largest) {
-            const Real g = loss.gamma.value;
-            const Real scale = w * loss.power(of);
-            const Real ratio = Real(1) + g * of.p * of.n_over_q;  // A / q^g
-            slope = scale * ratio;
-            const Real safe = of.is_largest ? ratio : slope;
-            const Real inverse = Real(1) / maximum(safe, Format<Real>::SMALLEST);
-            const Real numerator = of.q + g * of.p * (Real(2) + (g - Real(1)) * of.p * of.n_over_q);
-            own = of.p * (numerator * (of.is_largest ? inverse : inverse * scale));
-            odds = of.is_largest ? Real(1) : relative * (slope_of_largest * inverse);
-        }
-    };
 
-    // h / S from p D of this class and of the largest, and the sum of p D / q over all classes but the largest.
-    static GBM_FOCAL_FUNCTION Real fisher(const Class& of, Real own, Real sum_of_others, Real of_largest) {
-        const Real rest = of.is_largest ? sum_of_others : maximum(sum_of_others - own * of.inverse_q, Real(0));
-        const Real across = of.is_largest ? Real(0) : of.p_over_others * of_largest;
+    // w A, p D, p D / q and eta / eta of the largest class. The largest has its own formulas, because its q may vanish;
+    // it needs no p D / q.
+    struct Slopes {
+        Real slope, own, own_over_q, odds;
+    };
+    GBM_FOCAL_FUNCTION Slopes slopes_of_largest(const Row& row, const Class& of, Real w) const {
+        const Real g = gamma.value;
+        const Real ratio = Real(1) + g * of.p * row.n_over_q;  // A / q^g
+        const Real numerator = of.q + g * of.p * (Real(2) + (g - Real(1)) * of.p * row.n_over_q);
+        return {w * power(of) * ratio, of.p * numerator / ratio, Real(0), Real(1)};
+    }
+    // With u = q + g p n, A = q^g u / q and D = (q^2 + g p (2 q + (g - 1) p n)) / u. Here q >= 1/2, so one division
+    // serves all.
+    GBM_FOCAL_FUNCTION Slopes slopes_of_other(const Class& of, Real w, Real relative, Real slope_of_largest) const {
+        const Real g = gamma.value;
+        const Real scale = w * power(of);
+        const Real pn = of.p * of.n;
+        const Real u = of.q + g * pn;
+        const Real scaled_u = scale * u;
+        const Real inverse = Real(1) / maximum(of.q * scaled_u, Format<Real>::SMALLEST);
+        const Real inverse_q = inverse * scaled_u, q_over_scaled_u = of.q * (of.q * inverse);
+        const Real bend = of.q * of.q + g * of.p * (Real(2) * of.q + (g - Real(1)) * pn);
+        const Real own = of.p * (bend * (scale * (of.q * inverse)));
+        return {scaled_u * inverse_q, own, own * inverse_q, relative * (slope_of_largest * q_over_scaled_u)};
+    }
+
+    // h / S from p D and p D / q of this class, the sum of p D / q over all classes but the largest, and p D of that.
+    static GBM_FOCAL_FUNCTION Real fisher(const Class& of, Real own, Real own_over_q, Real sum_of_others,
+                                          Real own_of_largest) {
+        const Real rest = of.is_largest ? sum_of_others : maximum(sum_of_others - own_over_q, Real(0));
+        const Real across = of.is_largest ? Real(0) : of.p_over_others * own_of_largest;
         return own * of.q + of.p * (of.p * rest + across);
     }
 

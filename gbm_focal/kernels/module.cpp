@@ -28,6 +28,15 @@
 #define FOR_EACH_PROCESSOR
 #endif
 
+// Rows are independent. Compilers stop checking that at about ten arrays, and then do not vectorise.
+#if defined(__clang__)
+#define FOR_INDEPENDENT_ROWS _Pragma("clang loop vectorize(assume_safety)") for
+#elif defined(__GNUC__)
+#define FOR_INDEPENDENT_ROWS _Pragma("GCC ivdep") for
+#else
+#define FOR_INDEPENDENT_ROWS __pragma(loop(ivdep)) for
+#endif
+
 namespace nb = nanobind;
 
 namespace {
@@ -145,56 +154,72 @@ FOR_EACH_PROCESSOR void block_posterior(const Loss& loss, const PartsOfBlock<Los
 template <class Real>
 struct ClassBlock {
     static constexpr std::int64_t ROWS = 256;
-    std::int64_t classes, rows, step;       // rows <= ROWS; step from a class to the next
-    std::vector<Real> z, relative, own, odds;  // class after class
-    Real label[ROWS + 16];
-    Real index[ROWS + 16], weight[ROWS + 16], largest[ROWS + 16], others[ROWS + 16], softplus[ROWS + 16];  // of the largest class
-    Real inverse[ROWS + 16], inverse_others[ROWS + 16], n_over_q[ROWS + 16];
-    Real slope_of_largest[ROWS + 16], own_of_largest[ROWS + 16];
-    Real slope_of_truth[ROWS + 16], sum_of_odds[ROWS + 16], sum_of_others[ROWS + 16];
-    Real value[ROWS + 16], weight_of_truth[ROWS + 16], rest_of_truth[ROWS + 16], bend_of_truth[ROWS + 16];
+    using OfRows = Real[ROWS + 16];
+    std::int64_t classes, rows, step;                      // rows <= ROWS; step from a class to the next
+    std::vector<Real> z, relative, own, own_over_q, odds;  // class after class
+    OfRows label;
+    OfRows index, weight, largest, others, softplus;  // of the largest class
+    OfRows inverse, inverse_others, n_over_q;
+    OfRows slope_of_largest, own_of_largest;
+    OfRows slope_of_truth, sum_of_odds, sum_of_others, scale;
+    OfRows value, weight_of_truth, rest_of_truth, bend_of_truth;
 
     explicit ClassBlock(std::int64_t classes)
         : classes(classes),
-          rows(std::clamp<std::int64_t>(4096 / classes, 16, ROWS)),
+          rows(std::clamp<std::int64_t>(2048 / classes, 16, ROWS)),
           step(rows + 16),
           z(classes * step),
           relative(z.size()),
           own(z.size()),
+          own_over_q(z.size()),
           odds(z.size()) {}
 };
 
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void find_largest(const SoftmaxFocal<Real, Exponent>&, const double* weights, ClassBlock<Real>& b,
-                                     std::int64_t n) {
-    std::copy(b.z.data(), b.z.data() + n, b.largest);
+// False if a margin is not finite.
+template <class Real>
+FOR_EACH_PROCESSOR bool find_largest(const double* weights, ClassBlock<Real>& b, std::int64_t n) {
+    typename gbm_focal::Format<Real>::Bits invalid = 0;
+    std::fill(b.largest, b.largest + n, -gbm_focal::Format<Real>::LARGEST);
     std::fill(b.index, b.index + n, Real(0));
-    std::fill(b.weight, b.weight + n, static_cast<Real>(weights[0]));
-    for (std::int64_t k = 1; k < b.classes; ++k) {
+    for (std::int64_t k = 0; k < b.classes; ++k) {
         const Real* __restrict z = b.z.data() + k * b.step;
-        const Real w = static_cast<Real>(weights[k]);
         for (std::int64_t i = 0; i < n; ++i) {
-            const bool larger = z[i] > b.largest[i];
-            b.largest[i] = choose(larger, z[i], b.largest[i]);
-            b.index[i] = choose(larger, Real(k), b.index[i]);
-            b.weight[i] = choose(larger, w, b.weight[i]);
+            invalid |= gbm_focal::row_is_valid(Real(0), z[i]) ? 0u : 1u;
+            b.index[i] = choose(z[i] > b.largest[i], Real(k), b.index[i]);
+            b.largest[i] = gbm_focal::maximum(z[i], b.largest[i]);
         }
     }
+    for (std::int64_t i = 0; i < n; ++i)
+        b.weight[i] = static_cast<Real>(weights[static_cast<std::int64_t>(b.index[i])]);
+    return invalid == 0;
 }
 
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void sum_exponentials(const SoftmaxFocal<Real, Exponent>&, ClassBlock<Real>& b, std::int64_t n) {
+template <class Loss, class Real>
+GBM_FOCAL_FUNCTION typename Loss::Row row_of(const ClassBlock<Real>& b, std::int64_t i) {
+    return typename Loss::Row(b.largest[i], b.others[i], b.softplus[i], b.inverse[i], b.inverse_others[i],
+                              b.n_over_q[i]);
+}
+
+template <class Loss, class Real>
+GBM_FOCAL_FUNCTION typename Loss::Class class_of(const ClassBlock<Real>& b, Real z, Real relative, Real k,
+                                                 std::int64_t i) {
+    const auto row = row_of<Loss>(b, i);
+    return typename Loss::Class(row, b.index[i] == k, z, relative);
+}
+
+template <class Loss, class Real>
+FOR_EACH_PROCESSOR void sum_exponentials(const Loss&, ClassBlock<Real>& b, std::int64_t n) {
     std::fill(b.others, b.others + n, Real(0));
     for (std::int64_t k = 0; k < b.classes; ++k) {
         const Real* __restrict z = b.z.data() + k * b.step;
         Real* __restrict relative = b.relative.data() + k * b.step;
         for (std::int64_t i = 0; i < n; ++i) {
-            relative[i] = SoftmaxFocal<Real, Exponent>::relative(z[i], b.largest[i]);
+            relative[i] = Loss::relative(z[i], b.largest[i]);
             b.others[i] += choose(b.index[i] == Real(k), Real(0), relative[i]);
         }
     }
     for (std::int64_t i = 0; i < n; ++i) {
-        const typename SoftmaxFocal<Real, Exponent>::Row row(b.largest[i], b.others[i]);
+        const typename Loss::Row row(b.largest[i], b.others[i]);
         b.softplus[i] = row.softplus;
         b.inverse[i] = row.inverse;
         b.inverse_others[i] = row.inverse_others;
@@ -202,72 +227,65 @@ FOR_EACH_PROCESSOR void sum_exponentials(const SoftmaxFocal<Real, Exponent>&, Cl
     }
 }
 
-template <class Real, template <class> class Exponent>
-GBM_FOCAL_FUNCTION auto class_of(const ClassBlock<Real>& b, Real z, Real relative, Real k, std::int64_t i) {
-    using Loss = SoftmaxFocal<Real, Exponent>;
-    const typename Loss::Row row(b.largest[i], b.others[i], b.softplus[i], b.inverse[i], b.inverse_others[i],
-                                 b.n_over_q[i]);
-    return typename Loss::Class(row, b.index[i] == k, z, relative);
-}
-
 // Slopes, curvatures and odds of all classes, first of the largest one of each row.
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void find_slopes(const SoftmaxFocal<Real, Exponent>& loss, const double* weights,
-                                    ClassBlock<Real>& b, std::int64_t n) {
-    using Loss = SoftmaxFocal<Real, Exponent>;
+template <class Loss, class Real>
+FOR_EACH_PROCESSOR void find_slopes(const Loss& loss, const double* weights, ClassBlock<Real>& b, std::int64_t n) {
     const Loss local = loss;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const auto of = class_of<Real, Exponent>(b, b.largest[i], Real(1), b.index[i], i);
-        const typename Loss::Slopes slopes(local, of, b.weight[i], Real(1), Real(1));
+    FOR_INDEPENDENT_ROWS (std::int64_t i = 0; i < n; ++i) {
+        const auto of = class_of<Loss>(b, b.largest[i], Real(1), b.index[i], i);
+        const auto slopes = local.slopes_of_largest(row_of<Loss>(b, i), of, b.weight[i]);
         b.slope_of_largest[i] = slopes.slope;
         b.own_of_largest[i] = slopes.own;
         b.sum_of_odds[i] = b.sum_of_others[i] = Real(0);
     }
     for (std::int64_t k = 0; k < b.classes; ++k) {
         const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
-        Real *__restrict own = b.own.data() + k * b.step, *__restrict odds = b.odds.data() + k * b.step;
+        Real *__restrict own = b.own.data() + k * b.step, *__restrict own_over_q = b.own_over_q.data() + k * b.step;
+        Real* __restrict odds = b.odds.data() + k * b.step;
         Real *__restrict sum_of_odds = b.sum_of_odds, *__restrict sum_of_others = b.sum_of_others;
         Real* __restrict slope_of_truth = b.slope_of_truth;
         const Real w = static_cast<Real>(weights[k]);
-        for (std::int64_t i = 0; i < n; ++i) {
-            const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
-            const typename Loss::Slopes slopes(local, of, w, relative[i], b.slope_of_largest[i]);
-            own[i] = slopes.own;
-            odds[i] = slopes.odds;
-            sum_of_odds[i] += choose(of.is_largest, Real(0), slopes.odds);
-            sum_of_others[i] += choose(of.is_largest, Real(0), slopes.own * of.inverse_q);
-            slope_of_truth[i] = choose(b.label[i] == Real(k), slopes.slope, slope_of_truth[i]);
+        FOR_INDEPENDENT_ROWS (std::int64_t i = 0; i < n; ++i) {
+            const auto of = class_of<Loss>(b, z[i], relative[i], Real(k), i);
+            const auto slopes = local.slopes_of_other(of, w, relative[i], b.slope_of_largest[i]);
+            own[i] = choose(of.is_largest, b.own_of_largest[i], slopes.own);
+            own_over_q[i] = choose(of.is_largest, Real(0), slopes.own_over_q);
+            const Real of_others = choose(of.is_largest, Real(0), slopes.odds);
+            odds[i] = choose(of.is_largest, Real(1), of_others);
+            sum_of_odds[i] += of_others;
+            sum_of_others[i] += choose(of.is_largest, Real(0), slopes.own_over_q);
+            const Real slope = choose(of.is_largest, b.slope_of_largest[i], slopes.slope);
+            slope_of_truth[i] = choose(b.label[i] == Real(k), slope, slope_of_truth[i]);
         }
     }
+    for (std::int64_t i = 0; i < n; ++i)
+        b.scale[i] = b.slope_of_largest[i] * (Real(1) + b.others[i]) / (Real(1) + b.sum_of_odds[i]);  // S
 }
 
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void class_fisher(const SoftmaxFocal<Real, Exponent>&, HessianBound<Real> bound, Real factor,
-                                     const ClassBlock<Real>& b, std::int64_t k, const Real* __restrict w,
-                                     Real* __restrict gradient, Real* __restrict hessian, std::int64_t n) {
-    using Loss = SoftmaxFocal<Real, Exponent>;
+template <class Loss, class Real>
+FOR_EACH_PROCESSOR void class_fisher(const Loss&, HessianBound<Real> bound, Real factor, const ClassBlock<Real>& b,
+                                     std::int64_t k, const Real* __restrict w, Real* __restrict gradient,
+                                     Real* __restrict hessian, std::int64_t n) {
     const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
-    const Real* __restrict own = b.own.data() + k * b.step;
+    const Real *__restrict own = b.own.data() + k * b.step, *__restrict own_over_q = b.own_over_q.data() + k * b.step;
     for (std::int64_t i = 0; i < n; ++i) {
-        const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
-        const Real scale = b.slope_of_largest[i] * (Real(1) + b.others[i]) / (Real(1) + b.sum_of_odds[i]);  // S
-        const Real bare = Loss::fisher(of, own[i], b.sum_of_others[i], b.own_of_largest[i]);
+        const auto of = class_of<Loss>(b, z[i], relative[i], Real(k), i);
+        const Real bare = Loss::fisher(of, own[i], own_over_q[i], b.sum_of_others[i], b.own_of_largest[i]);
         const Real first = w[i] * b.slope_of_truth[i] * (b.label[i] == Real(k) ? -of.q : of.p);
         gradient[i] = first;
-        hessian[i] = bound.raise(first, w[i] * factor * scale * bare);
+        hessian[i] = bound.raise(first, w[i] * factor * b.scale[i] * bare);
     }
 }
 
 // The value, and what the exact Hessian needs of the true class.
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void find_truth(const SoftmaxFocal<Real, Exponent>& loss, const double* weights,
-                                   ClassBlock<Real>& b, std::int64_t n) {
-    const SoftmaxFocal<Real, Exponent> local = loss;
+template <class Loss, class Real>
+FOR_EACH_PROCESSOR void find_truth(const Loss& loss, const double* weights, ClassBlock<Real>& b, std::int64_t n) {
+    const Loss local = loss;
     for (std::int64_t k = 0; k < b.classes; ++k) {
         const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
         const Real w = static_cast<Real>(weights[k]);
         for (std::int64_t i = 0; i < n; ++i) {
-            const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
+            const auto of = class_of<Loss>(b, z[i], relative[i], Real(k), i);
             const bool truth = b.label[i] == Real(k);
             const Real power = w * local.power(of);
             b.value[i] = choose(truth, gbm_focal::finite(power * of.n), b.value[i]);
@@ -278,15 +296,14 @@ FOR_EACH_PROCESSOR void find_truth(const SoftmaxFocal<Real, Exponent>& loss, con
     }
 }
 
-template <class Real, template <class> class Exponent>
-FOR_EACH_PROCESSOR void class_exact(const SoftmaxFocal<Real, Exponent>& loss, HessianBound<Real> bound,
-                                    const ClassBlock<Real>& b, std::int64_t k, const Real* __restrict w,
-                                    Real* __restrict gradient, Real* __restrict hessian, std::int64_t n) {
-    using Loss = SoftmaxFocal<Real, Exponent>;
+template <class Loss, class Real>
+FOR_EACH_PROCESSOR void class_exact(const Loss& loss, HessianBound<Real> bound, const ClassBlock<Real>& b,
+                                    std::int64_t k, const Real* __restrict w, Real* __restrict gradient,
+                                    Real* __restrict hessian, std::int64_t n) {
     const Loss local = loss;
     const Real *__restrict z = b.z.data() + k * b.step, *__restrict relative = b.relative.data() + k * b.step;
     for (std::int64_t i = 0; i < n; ++i) {
-        const auto of = class_of<Real, Exponent>(b, z[i], relative[i], Real(k), i);
+        const auto of = class_of<Loss>(b, z[i], relative[i], Real(k), i);
         const bool truth = b.label[i] == Real(k);
         const bool truth_is_largest = b.rest_of_truth[i] == Real(0);
         const Real rest = truth_is_largest ? Real(1) : b.rest_of_truth[i];
@@ -344,6 +361,11 @@ class Reader {
         if (in_place_) return static_cast<const Real*>(data_) + start_ + row;
         convert_(data_, start_ + row * stride_, stride_, offset_, buffer_, n);
         return buffer_;
+    }
+
+    void copy(std::int64_t row, std::int64_t n, Real* to) {
+        if (in_place_) std::copy_n(static_cast<const Real*>(data_) + start_ + row, n, to);
+        else convert_(data_, start_ + row * stride_, stride_, offset_, to, n);
     }
 
    private:
@@ -437,7 +459,9 @@ auto with_real(const Output& output, const Work& work) {
     throw nb::type_error("the kernel writes float32 and float64 arrays");
 }
 
-std::int64_t columns_of(const Input& array) { return array.ndim() == 2 ? static_cast<std::int64_t>(array.shape(1)) : 1; }
+std::int64_t columns_of(const Input& array) {
+    return array.ndim() == 2 ? static_cast<std::int64_t>(array.shape(1)) : 1;
+}
 
 template <class A, class B>
 void require_same_shape(const A& a, const B& b) {
@@ -494,7 +518,8 @@ bool for_each_class_block(const Losses& losses, const Input* y, const Input& mar
                           const std::optional<Input>& weight, const Work& work) {
     const auto rows = static_cast<std::int64_t>(margin.shape(0)), classes = columns_of(margin);
     if (losses.parameters.size() != 1) throw nb::value_error("wrong number of parameters for this family of losses");
-    if (losses.positive_weight.size() != static_cast<std::size_t>(classes) || losses.offset.size() != losses.positive_weight.size())
+    const auto expected = static_cast<std::size_t>(classes);
+    if (losses.positive_weight.size() != expected || losses.offset.size() != expected)
         throw nb::value_error("the kernel needs a weight and an offset for every class");
     std::vector<Reader<Real>> margins;
     for (std::int64_t k = 0; k < classes; ++k) margins.emplace_back(margin, k, losses.offset[k]);
@@ -506,15 +531,11 @@ bool for_each_class_block(const Losses& losses, const Input* y, const Input& mar
     const auto run = [&](const auto& loss) {
         for (std::int64_t row = 0; row < rows; row += block.rows) {
             const std::int64_t n = std::min(block.rows, rows - row);
-            for (std::int64_t k = 0; k < classes; ++k) {
-                const Real* z = margins[k].block(row, n);
-                if (!rows_are_valid<Real>(zeros, z, n)) return false;
-                std::copy(z, z + n, block.z.data() + k * block.step);
-            }
+            for (std::int64_t k = 0; k < classes; ++k) margins[k].copy(row, n, block.z.data() + k * block.step);
+            if (!find_largest(losses.positive_weight.data(), block, n)) return false;
             const Real *label = labels ? labels->block(row, n) : zeros, *w = weights.block(row, n);
             if (!classes_are_valid(label, classes, n) || (weight && !weights_are_valid(w, n))) return false;
             std::copy(label, label + n, block.label);
-            find_largest(loss, losses.positive_weight.data(), block, n);
             sum_exponentials(loss, block, n);
             work(loss, block, row, n, w);
         }
@@ -654,7 +675,8 @@ NB_MODULE(_host, module) {
     nb::class_<Losses>(module, "Losses",
                        "A family of losses, its parameters, and for each column the weights of the labels 1 and 0 "
                        "and the number added to its margins.")
-        .def(nb::init<std::string, std::vector<double>, std::vector<double>, std::vector<double>, std::vector<double>>(),
+        .def(nb::init<std::string, std::vector<double>, std::vector<double>, std::vector<double>,
+                      std::vector<double>>(),
              nb::arg("family"), nb::arg("parameters"), nb::arg("positive_weight"), nb::arg("negative_weight"),
              nb::arg("offset"))
         .def_ro("family", &Losses::family)
