@@ -9,7 +9,8 @@ at once, with as many trials, is what the recipe has to beat.
 
 Each seed simulates other card transactions (those of fraud_detection.py, 0.5 % fraud). Trials are chosen by the average
 precision on a validation part, on which training also stops, and the best is judged by that on 100,000 more. It takes
-less than two minutes; `--engine lightgbm` trains LightGBM instead of XGBoost. Needs: pip install "gbm_focal[all,tune]"
+about two minutes of processor time, which two processes share; `--engine lightgbm` trains LightGBM instead of XGBoost.
+docs/tuning.md tells what came out. Needs: pip install "gbm_focal[all,tune]"
 """
 
 from __future__ import annotations
