@@ -96,6 +96,91 @@ def test_sklearn_pipeline(fraud_detection, capsys):
     assert len(costs) == 3
 
 
+@pytest.mark.parametrize("engine", ["xgboost", "lightgbm"])
+def test_tuning(fraud_detection, capsys, monkeypatch, engine):
+    for needed in ("optuna", "optuna_integration"):
+        pytest.importorskip(needed)
+    tuning = example("tuning")
+    monkeypatch.setattr(tuning, "TEST_ROWS", 5000)
+    monkeypatch.setattr(tuning, "MOST_ROUNDS", 25)
+    tuning.main(["--rows", "5000", "--trials", "6", "--seeds", "2", "--jobs", "1", "--engine", engine])
+    output = capsys.readouterr().out
+    for name in tuning.SEARCHES:
+        (line,) = [line for line in output.splitlines() if line.startswith(f"{name}  ")]
+        chosen = [tuple(map(float, one.split("/"))) for one in line.split("   ")[-1].split(", ")]
+        assert len(chosen) == 2
+        for gamma, ratio in chosen:  # in its last stage a search has one of them from the stage before
+            assert 0.5 <= gamma <= 5
+            assert 0.1 <= ratio <= 300
+    assert output.count(" random search (two standard errors decide)") == 2
+    with pytest.raises(SystemExit):
+        tuning.main(["--trials", "1"])
+    assert "4 or more --trials" in capsys.readouterr().err
+
+
+def test_stages_of_the_search_fix_what_they_say(fraud_detection):
+    optuna = pytest.importorskip("optuna")
+    pytest.importorskip("optuna_integration")
+    tuning = example("tuning")
+
+    class Known(tuning.Engine):
+        """Finds the best value at gamma 3 and a ratio of 20."""
+
+        direction = "maximize"
+
+        def __init__(self):
+            self.tried = []
+
+        def train(self, loss, learning_rate, trial):
+            ratio = loss.alpha / (1 - loss.alpha)
+            self.tried.append((loss.gamma, ratio))
+            value = -abs(loss.gamma - 3) - abs(np.log(ratio / 20))
+            if trial is not None:
+                trial.report(value, 0)
+            return None, value, 1
+
+        def outcome_of(self, gamma, ratio, learning_rate):
+            return tuning.Outcome(0.0, 0.0, gamma, ratio, 0)
+
+    for name, stages in tuning.SEARCHES.items():
+        engine = Known()
+        outcome = tuning.search(engine, stages, 20, seed=0)
+        gammas, ratios = np.array(engine.tried).T
+        assert (gammas[0], ratios[0]) == pytest.approx((2, 1))
+        best = np.argmax(-np.abs(gammas - 3) - np.abs(np.log(ratios / 20)))
+        assert (outcome.gamma, outcome.ratio) == pytest.approx((gammas[best], ratios[best]))
+        assert outcome.rounds == 20
+        if name == "alpha first":
+            np.testing.assert_allclose(gammas[:10], 2)
+            np.testing.assert_allclose(ratios[10:], ratios[np.argmin(np.abs(np.log(ratios[:10] / 20)))])
+        elif name == "large gamma first":
+            np.testing.assert_allclose(ratios[:10], 1)
+            np.testing.assert_allclose(gammas[10:], gammas[np.argmin(np.abs(gammas[:10] - 3))])
+        else:
+            assert len(np.unique(gammas.round(9))) == len(np.unique(ratios.round(9))) == 20
+    assert isinstance(tuning.sampler_of(tuning.SEARCHES["random search"][0], None, 0), optuna.samplers.RandomSampler)
+
+
+def test_verdicts_of_the_comparison(fraud_detection):
+    pytest.importorskip("optuna_integration")
+    tuning = example("tuning")
+
+    def outcomes(*precisions):
+        return [tuning.Outcome(precision, 0.0, 2.0, 1.0, 1) for precision in precisions]
+
+    found = {
+        "alpha first": outcomes(0.31, 0.42, 0.53),
+        "large gamma first": outcomes(0.29, 0.38, 0.47),
+        "random search": outcomes(0.3, 0.4, 0.5),
+    }
+    assert tuning.advantage(found, "alpha first") == pytest.approx((0.02, 0.01 / np.sqrt(3)))
+    first, second = tuning.verdicts(found)
+    assert first.startswith("alpha first: beats")
+    assert second.startswith("large gamma first: loses to")
+    found["alpha first"] = outcomes(0.31, 0.38, 0.5)
+    assert next(tuning.verdicts(found)).startswith("alpha first: matches")
+
+
 def test_simulator_knows_its_own_probabilities(fraud_detection):
     data = fraud_detection.simulate(100_000, seed=3)
     np.testing.assert_allclose(data.truth.mean(), 0.005, rtol=1e-6)
