@@ -558,10 +558,9 @@ class KernelLoss(Loss):
             positive = negative = self.softmax_weights(columns)
         else:
             positive, negative = self.class_weights(columns)
-        offsets = np.broadcast_to(np.asarray(offset, np.float64), columns)
-        return kernels.Losses(
-            family, parameters, list(positive * scale), list(negative * scale), [float(o) for o in offsets]
-        )
+        offsets = [float(o) for o in np.ravel(offset)]
+        offsets = offsets * columns if len(offsets) == 1 else offsets
+        return kernels.Losses(family, parameters, list(positive * scale), list(negative * scale), offsets)
 
     def fill_value(self, y: Array, z: Array, weight: Array | None, out: Array, *, offset: ArrayLike = 0.0) -> None:
         """Write `value` to an array."""
