@@ -332,6 +332,38 @@ def test_features_on_the_device(container):
     assert abs(scores[0] - scores[1]) < 1e-3
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("container", ["QuantileDMatrix", "ExtMemQuantileDMatrix"])
+def test_batches_on_the_device(container, tmp_path):
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    if not cupy.is_available():
+        pytest.skip("there is no NVIDIA GPU")
+    X, y, _, _ = rare_positives(4000)
+
+    class Batches(xgboost.DataIter):
+        def __init__(self):
+            super().__init__(cache_prefix=str(tmp_path / "cache"))
+            self.batch = 0
+
+        def next(self, input_data):
+            if self.batch == 4:
+                return False
+            part = slice(1000 * self.batch, 1000 * (self.batch + 1))
+            input_data(data=cupy.asarray(X[part]), label=cupy.asarray(y[part]))
+            self.batch += 1
+            return True
+
+        def reset(self):
+            self.batch = 0
+
+    booster = engine.train({**PARAMETERS}, getattr(xgboost, container)(Batches()), 20, loss=FocalLoss())
+    in_memory, _ = trained(X, y, "cuda", FocalLoss())
+    scores = [
+        average_precision_score(y, p[:, 1]) for p in (engine.predict_proba(booster, xgboost.DMatrix(X)), in_memory)
+    ]
+    assert abs(scores[0] - scores[1]) < 2e-2  # batches are sketched apart
+
+
 # ---- where it cannot be ----
 
 
