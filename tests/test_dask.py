@@ -46,7 +46,7 @@ def client():
     settings = {"distributed.scheduler.work-stealing": False}  # parts stay where the tests put them
     with (
         dask.config.set(settings),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
@@ -453,7 +453,7 @@ DIES = """
         X = random.normal(size=(4000, 4))
         y = (X[:, 0] + random.normal(size=4000) > 2).astype(np.float32)
         dX, dy = da.from_array(X, chunks=(500, -1)), da.from_array(y, chunks=500)
-        settings = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+        settings = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
         with LocalCluster(**settings) as cluster, Client(cluster) as client:
             {body}
 
