@@ -199,6 +199,7 @@ def cluster(rows: int) -> dict[str, float]:
         def used() -> float:
             return float(sum(client.run(time.process_time).values()))
 
+        _totals_of_matrix(client, data, None)  # which has each worker import what it needs
         start = used()
         _totals_of_matrix(client, data, None)
         totals = used() - start
