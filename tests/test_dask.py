@@ -104,6 +104,20 @@ def skewed(client):
     return Skewed(client)
 
 
+def estimators(**parameters):
+    shared = {"n_estimators": 15, "max_depth": 4, **parameters}
+    return {
+        "xgboost": (dxgb.DaskXGBClassifier(**shared), xgb.XGBClassifier(n_jobs=1, **shared)),
+        "lightgbm": (
+            lgb.DaskLGBMClassifier(verbosity=-1, **shared),
+            lgb.LGBMClassifier(n_jobs=1, verbosity=-1, **shared),
+        ),
+    }
+
+
+both_engines = pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+
+
 def base_score_of(booster):
     score = re.search(r'"base_score":"\[?([-+.0-9eE]+)', booster.save_config()).group(1)
     return float(score)
@@ -205,6 +219,22 @@ def test_a_worker_without_training_rows_changes_nothing(client, classes):
     np.testing.assert_allclose(result["history"]["valid"]["focal_loss"], history["valid"]["focal_loss"], rtol=1e-4)
 
 
+@both_engines
+def test_a_worker_whose_rows_all_have_no_weight(client, skewed, name):
+    weight = np.where(skewed.y == 1, skewed.w, 0)
+    weight[-3000:] = skewed.w[-3000:]  # of the three parts the second has no weight at all
+    dw = skewed.placed(weight)
+    estimator, local = estimators()[name]
+    model = DaskFocalClassifier(estimator, FocalLoss(2, "balanced"), client=client).fit(skewed.dX, skewed.dy, dw)
+    expected = FocalClassifier(local, FocalLoss(2, "balanced")).fit(skewed.X, skewed.y, weight)
+    np.testing.assert_allclose(model.loss_.alpha, expected.loss_.alpha, rtol=1e-9)
+    if name == "xgboost":
+        matrix = dxgb.DaskDMatrix(client, skewed.dX, skewed.dy, weight=dw)
+        booster = xgboost_train(client, {**PARAMS, "eta": 0.3}, matrix, 15, loss=FocalLoss(2, "balanced"))["booster"]
+        link = engine.link_of(booster)
+        np.testing.assert_allclose([link.loss.alpha, *link.shift], [model.loss_.alpha, *model.link_.shift], rtol=1e-4)
+
+
 def test_objective_and_metrics_in_xgboosts_own_training(client, skewed):
     """Without `xgboost_train` too, alpha, scale and metric are those of all rows."""
     loss = BalancedCrossEntropy("balanced")
@@ -253,20 +283,6 @@ def test_what_xgboost_train_refuses(client, skewed):
 
 
 # ---- the classifier ----
-
-
-def estimators(**parameters):
-    shared = {"n_estimators": 15, "max_depth": 4, **parameters}
-    return {
-        "xgboost": (dxgb.DaskXGBClassifier(**shared), xgb.XGBClassifier(n_jobs=1, **shared)),
-        "lightgbm": (
-            lgb.DaskLGBMClassifier(verbosity=-1, **shared),
-            lgb.LGBMClassifier(n_jobs=1, verbosity=-1, **shared),
-        ),
-    }
-
-
-both_engines = pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
 
 
 @both_engines
