@@ -34,6 +34,8 @@ from gbm_focal.dask import DaskFocalClassifier, xgboost_predict_proba, xgboost_t
 pytestmark = [
     # LightGBM says that it takes the workers' number of threads, where the estimator has one of its own.
     pytest.mark.filterwarnings("ignore:Parameter n_jobs will be ignored:UserWarning"),
+    # Older versions of Dask warn of what a test does on purpose.
+    pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler when a distributed client:UserWarning"),
 ]
 
 PARAMS = {"max_depth": 4, "eta": 0.3, "tree_method": "hist", "nthread": 1}
