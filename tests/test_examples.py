@@ -1,6 +1,8 @@
 """The examples run, in small."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -179,6 +181,32 @@ def test_verdicts_of_the_comparison(fraud_detection):
     assert second.startswith("large gamma first: loses to")
     found["alpha first"] = outcomes(0.31, 0.38, 0.5)
     assert next(tuning.verdicts(found)).startswith("alpha first: matches")
+
+
+def test_out_of_core(capsys):
+    xgboost = pytest.importorskip("xgboost")
+    pytest.importorskip("pyarrow")
+    if not hasattr(xgboost, "ExtMemQuantileDMatrix"):
+        pytest.skip("XGBoost has ExtMemQuantileDMatrix from 3.0 on")
+    example("out_of_core").main(["--rows", "8000", "--row-group", "1000"])
+    output = capsys.readouterr().out
+    assert "in 8 row groups, 7,000 rows to train on" in output
+    mean, share = (float(number) for number in re.search(r"trained on: .* (0\.\d+), .* (0\.\d+)", output).groups())
+    assert mean == pytest.approx(share, rel=1e-2)
+
+
+def test_dask_training():
+    for needed in ("distributed", "lightgbm", "xgboost"):
+        pytest.importorskip(needed)
+    # Its workers are processes, which need a program that can be started again.
+    command = [sys.executable, str(EXAMPLES / "dask_training.py"), "--rows", "8000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = re.findall(r"mean probability (0\.\d+) of (0\.\d+), average precision (0\.\d+)", done.stdout)
+    assert len(found) == 3
+    for mean, share, precision in found:
+        assert float(mean) == pytest.approx(float(share), rel=1e-2)
+        assert float(precision) > 0.2
 
 
 def test_simulator_knows_its_own_probabilities(fraud_detection):

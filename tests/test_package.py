@@ -42,17 +42,19 @@ GBM_FOCAL_FUNCTION Real all(Real z) {
 
 
 def test_import_is_free_of_engines():
-    code = "import sys, gbm_focal; assert not {'xgboost', 'lightgbm'} & set(sys.modules), 'engine imported'"
+    code = "import sys, gbm_focal; assert not {'dask', 'xgboost', 'lightgbm'} & set(sys.modules), 'engine imported'"
     run_in_new_process(code)
 
 
 def test_engines_are_attributes():
-    run_in_new_process("import gbm_focal; gbm_focal.xgboost.train, gbm_focal.lightgbm.train")
+    run_in_new_process(
+        "import gbm_focal; gbm_focal.xgboost.train, gbm_focal.lightgbm.train, gbm_focal.dask.xgboost_train"
+    )
     with pytest.raises(AttributeError, match="catboost"):
         _ = gbm_focal.catboost
 
 
-@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("name", ["dask", "xgboost", "lightgbm"])
 def test_missing_engine_says_what_to_install(name):
     code = f"import sys; sys.modules[{name!r}] = None\ntry:\n    import gbm_focal.{name}\n"
     assert f"pip install 'gbm_focal[{name}]'" in run_in_new_process(code + "except ImportError as e: print(e)")
@@ -117,7 +119,7 @@ def test_kernel_refuses_what_the_python_layer_never_sends():
         kernels.posterior(kernels.Losses("power", [1.0], [], [], []), z, np.zeros(3))
 
 
-@pytest.mark.parametrize("name", ["losses", "metrics", "xgboost", "lightgbm"])
+@pytest.mark.parametrize("name", ["losses", "metrics", "xgboost", "lightgbm", "dask"])
 def test_examples_in_docstrings(name):
     results = doctest.testmod(importlib.import_module(f"gbm_focal.{name}"))
     assert results.attempted > 0
