@@ -175,7 +175,7 @@ class Metric(BaseMetric):
     It goes into ``custom_metric=`` of `xgboost.train` and ``eval_metric=`` of the scikit-learn classes, beside an
     `Objective`: XGBoost passes the margin, which it needs, only under a custom objective. Smaller is always better,
     which is what XGBoost's early stopping takes a callable for: of a metric of which greater is better the
-    negative is returned, and its name begins with "neg_".
+    negative is returned, and its name begins with ``neg_``.
 
     Parameters
     ----------
