@@ -1,11 +1,11 @@
 """The README's snippets run as they stand."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from problems import rare_positives
+from snippets import blocks_of
 
 from gbm_focal import FocalClassifier, FocalLoss
 
@@ -15,7 +15,7 @@ README = Path(__file__).parents[1] / "README.md"
 @pytest.mark.parametrize("number", range(5))
 def test_snippet(number):
     xgb, lgb = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
-    snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    snippets = [block.code for block in blocks_of(README) if block.language == "python"]
     assert len(snippets) == 5
     X, y, _, _ = rare_positives()
     names = {

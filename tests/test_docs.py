@@ -1,0 +1,131 @@
+"""The pages of docs/ and CONTRIBUTING.md: every block of Python runs, and what it prints is what the page shows."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from snippets import assert_alike, blocks_of, run_blocks
+from test_cuda import cupy  # noqa: F401  (CuPy, or what stands in for it where there is no GPU)
+
+ROOT = Path(__file__).parents[1]
+KERNELS = ROOT / "gbm_focal" / "kernels"
+GPU = ROOT / "docs" / "gpu.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+WITH_PYTHON = [
+    page
+    for page in (*sorted((ROOT / "docs").glob("**/*.md")), CONTRIBUTING)
+    if page != GPU and any(block.language == "python" for block in blocks_of(page))
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    pytest.importorskip("xgboost")
+    pytest.importorskip("lightgbm")
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
+def test_page_runs(page):
+    run_blocks(page)
+
+
+def test_page_of_the_gpu_runs(cupy, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    run_blocks(GPU)
+
+
+def test_every_benchmark_is_shown():
+    measured = (ROOT / "docs" / "measured.md").read_text()
+    for result in (ROOT / "benchmarks" / "results").glob("*.md"):
+        assert f"../benchmarks/results/{result.name}" in measured
+
+
+# ---- the worked example of a new loss ----
+
+PROGRAM = """
+#include <cstdio>
+#include <initializer_list>
+#include "losses.h"
+namespace gbm_focal {
+%s
+}
+int main() {
+    using namespace gbm_focal;
+    const Exponential<double> loss(nullptr, 0.8, 0.2);
+    for (double z : {-1e4, -2.0, 0.0, 3.0, 1e4}) {
+        const auto parts = parts_of(loss, z);
+        const auto at = loss.at(z, parts);
+        std::printf("%%g %%.17g", z, loss.posterior(at));
+        for (bool y : {false, true}) {
+            const auto exact = loss.exact(at, y);
+            const double fisher = loss.fisher(at, y).hessian;
+            std::printf(" %%.17g %%.17g %%.17g %%.17g", loss.value(at, y), exact.gradient, exact.hessian, fisher);
+        }
+        std::printf("\\n");
+    }
+}
+"""
+
+
+def test_functor_of_the_worked_example_is_its_numpy_form(tmp_path):
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler")
+    (functor,) = [block.code for block in blocks_of(CONTRIBUTING) if block.language == "cpp"]
+    (tmp_path / "example.cpp").write_text(PROGRAM % functor)
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", str(KERNELS)]
+    subprocess.run([compiler, *flags, str(tmp_path / "example.cpp"), "-o", str(tmp_path / "example")], check=True)
+    printed = subprocess.run([tmp_path / "example"], check=True, capture_output=True, text=True).stdout
+    rows = np.array([line.split() for line in printed.splitlines()], float)
+    assert np.all(np.isfinite(rows))
+    z, posterior, *_ = rows[1:-1].T
+    loss = run_blocks(CONTRIBUTING)["Exponential"](alpha=0.8)
+    np.testing.assert_allclose(posterior, loss.posterior(z), rtol=1e-14)
+    for y, (value, gradient, exact, fisher) in enumerate((rows[1:-1].T[2:6], rows[1:-1].T[6:])):
+        label = np.full(z.shape, y)
+        np.testing.assert_allclose(value, loss.value(label, z), rtol=1e-14)
+        np.testing.assert_allclose((gradient, exact), loss.gradient_hessian(label, z, hessian="exact"), rtol=1e-14)
+        np.testing.assert_allclose((gradient, fisher), loss.gradient_hessian(label, z), rtol=1e-14)
+
+
+def test_changes_of_the_worked_example_fit_the_sources():
+    sources = [path.read_text().splitlines() for path in KERNELS.iterdir() if path.suffix in (".cpp", ".py")]
+    changes = [block.code for block in blocks_of(CONTRIBUTING) if block.language == "diff"]
+    assert changes
+    for line in "".join(changes).splitlines():
+        assert line.startswith("+") or any(line[1:] in source for source in sources), line
+
+
+# ---- the machinery itself, which must notice a page that is wrong ----
+
+
+def page_with(folder, text):
+    page = folder / "page.md"
+    page.write_text(text)
+    return page
+
+
+def test_blocks_share_their_names_and_errors_name_the_line(tmp_path):
+    page = page_with(tmp_path, "# Page\n\n```python\nx = 2\n```\n\n```text\nx = 3\n```\n\n```python\nx += 1\n```\n")
+    assert run_blocks(page)["x"] == 3
+    with pytest.raises(ZeroDivisionError) as error:
+        run_blocks(page_with(tmp_path, "text\n\n```python\nx = 1\nx / 0\n```\n"))
+    assert error.traceback[-1].lineno + 1 == 5
+
+
+@pytest.mark.parametrize("wrong", ["a 0.62", "b 0.5", "a 0.5 0.5", "a"])
+def test_other_output_is_noticed(tmp_path, wrong):
+    code = f"```python\nprint('{wrong}')\n```\n\n```output\na 0.50\n```\n"
+    with pytest.raises(AssertionError):
+        run_blocks(page_with(tmp_path, code))
+
+
+def test_output_may_differ_in_the_last_digits():
+    assert_alike("a 0.52 of 7 rows\n", "a 0.50  of 7 rows", "here")
+    with pytest.raises(AssertionError, match="here shows"):
+        assert_alike("a 0.50 of 8 rows", "a 0.50 of 7 rows", "here")
