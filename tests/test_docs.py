@@ -39,10 +39,34 @@ def test_page_of_the_gpu_runs(cupy, monkeypatch):  # noqa: F811
     run_blocks(GPU)
 
 
+# ---- numbers of the benchmarks ----
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
 def test_every_benchmark_is_shown():
-    measured = (ROOT / "docs" / "measured.md").read_text()
-    for result in (ROOT / "benchmarks" / "results").glob("*.md"):
+    measured = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+    for result in RESULTS.glob("*.md"):
         assert f"../benchmarks/results/{result.name}" in measured
+
+
+@pytest.mark.parametrize(
+    ("page", "quoted", "result", "method", "number"),
+    [
+        ("rare_events", "1.06 times", "rare_positives", "XGBoost FocalLoss(2)", "106%"),
+        ("rare_events", "1.05 times", "rare_positives", "XGBoost AsymmetricLoss()", "105%"),
+        ("rare_events", "0.06 times", "rare_positives", "LightGBM binary", "6%"),
+        ("rare_events", "from 0.50 to 0.56", "rare_positives", "XGBoost FocalLoss(2)", "0.498 - 0.559"),
+        ("rare_events", "differ by 0.005", "rare_positives", "XGBoost FocalLoss(2)", "0.536"),
+        ("rare_events", "differ by 0.005", "rare_positives", "XGBoost AsymmetricLoss()", "0.531"),
+        ("recall", "1.03 times", "calibration", "XGBoost | BalancedCrossEntropy()", "1.030"),
+        ("recall", "has 0.99", "calibration", "XGBoost | FocalLoss(gamma=2)", "0.989"),
+    ],
+)
+def test_quoted_numbers_were_measured(page, quoted, result, method, number):
+    assert quoted in " ".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").split())
+    (row,) = [line for line in (RESULTS / f"{result}.md").read_text().splitlines() if line.startswith(f"| {method} |")]
+    assert f" {number} |" in row
 
 
 # ---- the worked example of a new loss ----
