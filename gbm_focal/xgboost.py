@@ -98,7 +98,8 @@ class Objective(BaseObjective):
 
     It goes where XGBoost takes a callable: ``obj=`` of `xgboost.train`, `xgboost.cv` and `xgboost.dask.train`,
     and ``objective=`` of the scikit-learn classes. Beside ``obj=`` set ``objective="binary:logistic"`` and, as
-    `train` does, ``base_score`` to the sigmoid of the intercept: XGBoost starts at a margin of 0.5 otherwise.
+    `train` does, ``base_score`` to the sigmoid of the intercept: XGBoost starts at a margin of 0 otherwise, and without
+    either at 0.5.
 
     Parameters
     ----------
