@@ -170,7 +170,7 @@ class Loss(BaseEstimator):  # type: ignore[misc]
             is its expectation at the loss's own posterior, eta l1'' + (1 - eta) l0'': the same for both
             labels, never negative, and p q for cross-entropy. Of K classes it is the diagonal.
         max_step : float, optional
-            Raise the Hessian to at least |gradient| / max_step, so that no sample, and no leaf, asks for a
+            Raise the Hessian to at least ``|gradient| / max_step``, so that no sample, and no leaf, asks for a
             Newton step longer than this many units of margin, and above 0. ``inf`` asks only for the
             latter. By default the derivatives are returned bare.
 

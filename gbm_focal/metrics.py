@@ -502,8 +502,8 @@ def expected_calibration_error(
 ) -> float:
     """Return the expected calibration error (ECE), the mean distance of predicted from observed probabilities.
 
-    The sum over the bins of their share of the weight times |mean prediction - share of positives|. It depends on the
-    bins, and even perfect predictions have some, because the shares of few rows are random: compare models on the
+    The sum over the bins of their share of the weight times ``|mean prediction - share of positives|``. It depends on
+    the bins, and even perfect predictions have some, because the shares of few rows are random: compare models on the
     same rows. Where positives are rare "uniform" puts nearly all rows into one bin, and then says little more than
     that the mean is right.
 

@@ -98,7 +98,8 @@ class Objective(BaseObjective):
 
     It goes where XGBoost takes a callable: ``obj=`` of `xgboost.train`, `xgboost.cv` and `xgboost.dask.train`,
     and ``objective=`` of the scikit-learn classes. Beside ``obj=`` set ``objective="binary:logistic"`` and, as
-    `train` does, ``base_score`` to the sigmoid of the intercept: XGBoost starts at a margin of 0.5 otherwise.
+    `train` does, ``base_score`` to the sigmoid of the intercept: XGBoost starts at a margin of 0 otherwise, and without
+    either at 0.5.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ class Metric(BaseMetric):
     It goes into ``custom_metric=`` of `xgboost.train` and ``eval_metric=`` of the scikit-learn classes, beside an
     `Objective`: XGBoost passes the margin, which it needs, only under a custom objective. Smaller is always better,
     which is what XGBoost's early stopping takes a callable for: of a metric of which greater is better the
-    negative is returned, and its name begins with "neg_".
+    negative is returned, and its name begins with ``neg_``.
 
     Parameters
     ----------

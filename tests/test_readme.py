@@ -1,11 +1,12 @@
 """The README's snippets run as they stand."""
 
-import re
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 from problems import rare_positives
+from snippets import blocks_of
 from test_out_of_core import Batches
 
 from gbm_focal import FocalClassifier, FocalLoss
@@ -33,7 +34,7 @@ def dask_names():
 @pytest.mark.parametrize("number", range(7))
 def test_snippet(number, request, tmp_path):
     xgb, lgb = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
-    snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    snippets = [block.code for block in blocks_of(README) if block.language == "python"]
     assert len(snippets) == 7
     X, y, _, _ = rare_positives()
     names = {
@@ -45,8 +46,9 @@ def test_snippet(number, request, tmp_path):
         "batches": Batches(X, y, cache=tmp_path / "pages"),
         "X": X,
         "y": y,
-        "XGBClassifier": xgb.XGBClassifier,
-        "LGBMClassifier": lgb.LGBMClassifier,
+        # One thread: several wait for each other, for a minute where other programs are running.
+        "XGBClassifier": functools.partial(xgb.XGBClassifier, n_jobs=1),
+        "LGBMClassifier": functools.partial(lgb.LGBMClassifier, n_jobs=1),
         "FocalClassifier": FocalClassifier,
         "FocalLoss": FocalLoss,
     }
