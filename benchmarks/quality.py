@@ -117,10 +117,12 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def protocol_of(problems: Sequence[Problem], options: argparse.Namespace) -> str:
+    without_files = built_in(options.rows, options.seed)
+    added = ", ".join(problem.name for problem in problems if problem.name not in without_files)
     return (
-        f"{len(problems)} data sets of at most {options.rows:,} rows; stratified cross-validation, repeats: "
-        f"{options.repeats}, folds: {options.folds}; trials of each method on each training part: {options.trials}, "
-        f"each in {options.inner_folds} inner folds."
+        f"{len(problems)} data sets of at most {options.rows:,} rows{f' ({added} from outside)' if added else ''}; "
+        f"stratified cross-validation, repeats: {options.repeats}, folds: {options.folds}; trials of each method on "
+        f"each training part: {options.trials}, each in {options.inner_folds} inner folds."
     )
 
 

@@ -160,7 +160,7 @@ class Results:
         return f"{METHODS[method].engine} logistic"
 
     def with_logistic(self, *, ours: bool, focal: bool = False) -> list[str]:
-        """Methods, ours or the competitors', beside whose engine's logistic loss they can be put."""
+        """Methods, ours or the others', that can be compared with the logistic loss of their engine."""
         return [
             name
             for name in (self.focal(ours=ours) if focal else self.methods)
@@ -173,10 +173,10 @@ class Results:
 
     @functools.cached_property
     def pairs(self) -> list[Pair]:
-        """Ours against the engine's logistic, our focal losses against competitors', and theirs against logistic."""
+        """Ours against the logistic loss, our focal losses against competitors', and all others against logistic."""
         names = [(name, self.logistic(name)) for name in self.with_logistic(ours=True)]
         names += [(ours, theirs) for ours in self.focal(ours=True) for theirs in self.focal(ours=False)]
-        names += [(name, self.logistic(name)) for name in self.with_logistic(ours=False, focal=True)]
+        names += [(name, self.logistic(name)) for name in self.with_logistic(ours=False)]
         precision, log_losses = self.of("average_precision"), np.log(self.of("log_loss"))
         gains = [precision[first] - precision[second] for first, second in names]
         ratios = [log_losses[first] - log_losses[second] for first, second in names]
@@ -261,16 +261,32 @@ def critical_difference(methods: int, data_sets: int) -> float:
 
 def in_words(results: Results) -> Iterator[str]:
     """Say what the numbers say: the ranking, when focal loss helps, and the probabilities."""
-    ranks = results.mean_ranks("average_precision")
-    yield on_ranks(results, ranks)
+    if results.pairs:
+        yield on_logistic(results)
+    yield on_ranks(results, results.mean_ranks("average_precision"))
     if len(results.methods) > 2 and len(results.problems) > 2:
         yield on_tests(results)
     for pair in results.pairs:
-        if METHODS[pair.first].focal and pair.second == results.logistic(pair.first):
+        if pair.first in results.with_logistic(ours=True, focal=True) and pair.second == results.logistic(pair.first):
             yield on_focal(results, pair)
     if len(results.problems) > 4 and results.with_logistic(ours=True, focal=True):
         yield on_when(results)
     yield from on_probabilities(results)
+
+
+def on_logistic(results: Results) -> str:
+    """Which losses differ from the logistic loss of their engine beyond chance."""
+    pairs = [pair for pair in results.pairs if pair.second == results.logistic(pair.first)]
+    sure = [f"{pair.first} ({pair.gain:+.3f})" for pair in pairs if pair.chance < SURE]
+    lower, higher = (
+        [pair.first for pair in pairs if pair.chance_of_log_loss < SURE and (pair.log_loss < 1) == is_lower]
+        for is_lower in (True, False)
+    )
+    return (
+        f"Of {len(pairs)} losses against the logistic loss of the same engine, these differ beyond chance. In average "
+        f"precision: {', '.join(sure) or 'none'}. In log loss, for the better: {', '.join(lower) or 'none'}; for the "
+        f"worse: {', '.join(higher) or 'none'}."
+    )
 
 
 def on_ranks(results: Results, ranks: pd.Series) -> str:
@@ -341,8 +357,8 @@ def on_when(results: Results) -> str:
 
 def on_probabilities(results: Results) -> Iterator[str]:
     groups = {
-        "ours": results.with_logistic(ours=True),
-        "competitors' focal losses": results.with_logistic(ours=False, focal=True),
+        "Ours": results.with_logistic(ours=True),
+        "competitors' focal losses, as the packages return them": results.with_logistic(ours=False, focal=True),
         "weights of the engines": [n for n in results.with_logistic(ours=False) if not METHODS[n].focal],
     }
     listed = [
@@ -351,35 +367,38 @@ def on_probabilities(results: Results) -> Iterator[str]:
         if names
     ]
     if listed:
-        yield f"Log loss of the probabilities, in units of the same engine's logistic loss. {'; '.join(listed)}."
+        yield f"Log loss of the probabilities, in units of logistic loss's on the same engine. {'; '.join(listed)}."
 
 
 # ---- targets ----
 
 
 def targets(results: Results) -> Iterator[str]:
-    mean = results.of("log_loss").mean()
+    mean, ratios = results.of("log_loss").mean(), {}
     for name in results.with_logistic(ours=True):
-        ratio, logistic = results.log_loss_ratio(name), results.logistic(name)
+        logistic = results.logistic(name)
+        ratio = ratios[name] = results.log_loss_ratio(name)
         yield (
             f"{name}: log loss at most {LOG_LOSS_TARGET} times that of {logistic}: {ratio:.3f} "
             f"({mean[name] / mean[logistic]:.3f} by the arithmetic means), {verdict(ratio <= LOG_LOSS_TARGET)}."
         )
+    if len(ratios) > 1:
+        ratio = float(np.exp(np.mean(np.log(list(ratios.values())))))
+        yield f"All of these together: {ratio:.3f}, {verdict(ratio <= LOG_LOSS_TARGET)}."
     theirs = results.focal(ours=False)
     if not theirs:
         return
     ranks = results.mean_ranks("average_precision")
     best = ranks[theirs].idxmin()
+    chances = {(pair.first, pair.second): pair.chance for pair in results.pairs}
     for name in results.focal(ours=True):
-        same = [rival for rival in theirs if METHODS[rival].engine == METHODS[name].engine]
-        beside = "".join(f" On the same engine {rival} has {ranks[rival]:.1f}." for rival in same if rival != best)
-        logistic = results.logistic(best)
-        if ranks[name] > ranks[best] and METHODS[best].engine != METHODS[name].engine and logistic in ranks:
-            ahead = "is itself ahead" if ranks[logistic] < ranks[name] else "is not ahead"
-            beside += f" That engine's logistic loss, with {ranks[logistic]:.1f}, {ahead}."
+        others = [rival for rival in theirs if METHODS[rival].engine == METHODS[name].engine and rival != best]
+        others += [results.logistic(best)] if results.logistic(best) in ranks else []
+        beside = "".join(f" {other} has {ranks[other]:.1f}." for other in others)
         yield (
             f"{name}: mean rank in average precision no worse than that of the best competitor's focal loss, {best}: "
-            f"{ranks[name]:.1f} against {ranks[best]:.1f}, {verdict(ranks[name] <= ranks[best])}.{beside}"
+            f"{ranks[name]:.1f} against {ranks[best]:.1f}, {verdict(ranks[name] <= ranks[best])} "
+            f"(Wilcoxon's p = {chances[name, best]:.2g}).{beside}"
         )
 
 
