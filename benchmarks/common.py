@@ -65,9 +65,7 @@ def publish(
     name: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], *, write: bool
 ) -> None:
     """Print a Markdown table with its notes, and write it to results/<name>.md."""
-    table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    lines = [f"# {title}", "", environment(), ""]
-    lines += ["| " + " | ".join(row) + " |" for row in table]
+    lines = [f"# {title}", "", environment(), "", *markdown_table(header, rows)]
     lines += ["", *(f"- {note}" for note in notes), ""]
     text = "\n".join(lines)
     print(text)
@@ -76,9 +74,15 @@ def publish(
         (RESULTS / f"{name}.md").write_text(text)
 
 
-def environment() -> str:
-    """One line: date, processor, and versions of everything that takes part."""
-    packages = ("numpy", "xgboost", "lightgbm", "gbm_focal", "gbdtCBL", "imbalance-xgboost")
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose first column is words and all others numbers."""
+    table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return ["| " + " | ".join(row) + " |" for row in table]
+
+
+def environment(*others: str) -> str:
+    """One line: date, processor, and versions of everything that takes part; `others` are further packages."""
+    packages = ("numpy", "xgboost", "lightgbm", "gbm_focal", "gbdtCBL", "imbalance-xgboost", *others)
     versions = [f"{package} {version(package)}" for package in packages if version(package)]
     return ", ".join([str(datetime.date.today()), processor(), f"Python {platform.python_version()}", *versions])
 
