@@ -32,7 +32,8 @@ def margins(margin: ArrayLike) -> Array:
     array = _numeric("margin", margin)
     if array.dtype == np.float32 and array.dtype.isnative:
         return array
-    return array.astype(np.float64, copy=False)
+    with cuda.beside(array):
+        return array.astype(np.float64, copy=False)
 
 
 def labels(y_true: ArrayLike) -> Array:
@@ -54,7 +55,9 @@ def weights(sample_weight: ArrayLike | None, rows: int) -> Array | None:
     array = _numeric("sample_weight", sample_weight)
     if array.shape != (rows,):
         raise ValueError(f"sample_weight has shape {array.shape}: give one weight per row, shape ({rows},)")
-    if rows and not array.any():
+    with cuda.beside(array):
+        weighted = bool(array.any())
+    if rows and not weighted:
         raise ValueError(f"sample_weight is 0 in all {rows} rows: give at least one positive weight")
     return array
 

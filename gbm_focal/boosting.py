@@ -230,11 +230,12 @@ class BaseMetric:
         if margin.shape[0] == 0:
             return 0.0, 0.0
         joint = loss.has_softmax and y.ndim < margin.ndim
-        values = np.empty_like(y if joint else margin, np.float32)
-        loss.fill_value(y, margin, weight, values, offset=self._offset)
-        total = float(margin.shape[0] if weight is None else np.sum(weight, dtype=np.float64))
-        columns: int = values.size // margin.shape[0] if y.ndim == margin.ndim else 1
-        return float(np.sum(values, dtype=np.float64)), total * columns
+        columns: int = margin.size // margin.shape[0] if y.ndim == margin.ndim else 1
+        with cuda.beside(margin):
+            values = np.empty_like(y if joint else margin, np.float32)
+            loss.fill_value(y, margin, weight, values, offset=self._offset)
+            total = float(margin.shape[0] if weight is None else np.sum(weight, dtype=np.float64))
+            return float(np.sum(values, dtype=np.float64)), total * columns
 
     def _of_all_rows(self, y: Array, margin: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
         """Labels, margins and weights of all processes: no sum of parts' scores is a ranking's, so each gets them."""

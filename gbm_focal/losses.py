@@ -371,14 +371,16 @@ class Loss(BaseEstimator):  # type: ignore[misc]
         -------
         ndarray of the shape of `margin`
         """
-        z = margins(margin).astype(np.float64)
+        given = margins(margin)
         tiny = np.finfo(np.float64).tiny
-        eta = np.maximum(self.posterior(z), tiny)
-        high = eta > 0.5  # there 1 - posterior cancels, and the slopes do not
-        slopes = [np.maximum(np.abs(self.gradient_hessian(np.full_like(z, y), z)[0]), tiny) for y in (0, 1)]
-        low_odds = np.log(eta) - np.log1p(-np.where(high, 0.5, eta))
-        odds: Array = np.where(high, np.log(slopes[0]) - np.log(slopes[1]), low_odds)
-        return odds
+        with cuda.beside(given):
+            z = given.astype(np.float64)
+            eta = np.maximum(self.posterior(z), tiny)
+            high = eta > 0.5  # there 1 - posterior cancels, and the slopes do not
+            slopes = [np.maximum(np.abs(self.gradient_hessian(np.full_like(z, y), z)[0]), tiny) for y in (0, 1)]
+            low_odds = np.log(eta) - np.log1p(-np.where(high, 0.5, eta))
+            odds: Array = np.where(high, np.log(slopes[0]) - np.log(slopes[1]), low_odds)
+            return odds
 
     def _of_formulas(self, name: str, margin: Array) -> tuple[Array, Array]:
         pair = tuple(np.asarray(part, like=margin) for part in getattr(self, name)(margin))

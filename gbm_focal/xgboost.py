@@ -113,8 +113,8 @@ class Objective(BaseObjective):
         Scale the loss so that its Hessian at the intercept is that of the logistic loss.
     device : str, optional
         Where to compute, as in XGBoost's parameter: "cuda" or "cuda:1" keeps labels, weights and gradients on the
-        GPU (labels and weights of a DMatrix are read when its training begins), where XGBoost takes them. It needs
-        CuPy; without it, and for losses of your own, the host computes. `train` does as its params say.
+        GPU, where XGBoost takes them. It needs CuPy; without it, and for losses of your own, the host computes. The
+        returned arrays are filled again in the next round. `train` does as its params say.
 
     Examples
     --------
@@ -168,12 +168,12 @@ class Objective(BaseObjective):
             if self._fixed is not None:
                 self._weighted = weights_of_engine(given[2]) is not None
             return self.derivatives(*given, data=data, overwrite=overwrite)
-        # Arrays that are given anew each time are known to be those of before only within one training.
-        owner = self if data is None and self._fixed is not None else data
-        on_device, margin = self._device.load(owner, first, second, sample_weight)
-        loss, scale = self._of_this_round(at_host, self if data is None else data, on_device.totals)
+        owner = self if data is None else data
+        on_device, margin = self._device.load(owner, first, second, sample_weight, unchanged=self._fixed is not None)
+        loss, scale = self._of_this_round(at_host, owner, on_device.totals)
         gradient, hessian = on_device.derivatives
-        self._fill(loss, scale, on_device.y, margin, on_device.weight, gradient, hessian)
+        with cuda.beside(margin):
+            self._fill(loss, scale, on_device.y, margin, on_device.weight, gradient, hessian)
         return gradient, hessian
 
 
@@ -209,6 +209,12 @@ class Metric(BaseMetric):
     ) -> None:
         super().__init__(loss, metric)
         self._device = _Device(device if metric is None else None, loss)
+        self._of_one_training = False
+
+    def of_one_training(self) -> Metric:
+        """Promise that no labels or weights change while this is used."""
+        self._of_one_training = True
+        return self
 
     @property
     def __name__(self) -> str:
@@ -220,14 +226,15 @@ class Metric(BaseMetric):
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> Any:
         """Return (name, score) of (margin, DMatrix), or the score of (y_true, margin)."""
-        if self._device.is_host:
+        data = second if isinstance(second, xgboost.DMatrix) else None
+        if self._device.is_host or np.shape(second if data is None else first)[0] == 0:
             score = self.score(*_in_order(first, second, sample_weight))
         else:
-            owner = second if isinstance(second, xgboost.DMatrix) else None
-            on_device, margin = self._device.load(owner, first, second, sample_weight)
+            owner, unchanged = (self, False) if data is None else (data, self._of_one_training)
+            on_device, margin = self._device.load(owner, first, second, sample_weight, unchanged=unchanged)
             score = self._mean(self._resolved(on_device.totals), on_device.y, margin, on_device.weight)
         score = -score if self._greater_is_better else score
-        return (self.__name__, score) if isinstance(second, xgboost.DMatrix) else score
+        return score if data is None else (self.__name__, score)
 
 
 def train(
@@ -327,7 +334,7 @@ def prepared(
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     calibration = _Calibration(plan, objective, calibrate, dtrain)
     return {
-        "custom_metric": Metric(resolved, device=device),
+        "custom_metric": Metric(resolved, device=device).of_one_training(),
         **engine_kwargs,
         "params": settings,
         "obj": objective,
@@ -470,25 +477,32 @@ class _Device:
         """Return an array of the host on the device, if this is one."""
         return array if self._number is None or array.shape[0] == 0 else cuda.copied_to(self._number, array)
 
-    def load(self, owner: Any, first: Any, second: Any, sample_weight: Any) -> tuple[_DataOnDevice, Any]:
-        """Return the data set and its margins on the device; labels and weights go there once for each `owner`."""
-        margin = np.asarray(first if isinstance(second, xgboost.DMatrix) else second, np.float32)
-        held = None if owner is None else self._held.get(owner)
-        if held is None or held.starts_again(margin):
-            labels, _, weight = _in_order(first, second, sample_weight)
-            held = _DataOnDevice(self.copied, labels_of_engine(labels, margin), margin, weights_of_engine(weight))
-            if owner is not None:
-                self._held[owner] = held
-        return held, held.receive(margin)
+    def load(
+        self, owner: Any, first: Any, second: Any, sample_weight: Any, *, unchanged: bool
+    ) -> tuple[_DataOnDevice, Any]:
+        """Return the data set and its margins on the device, where labels and weights go when they are new.
+
+        Unless they are known to be `unchanged` since the last call for this owner, they are compared on the host.
+        """
+        held = self._held.get(owner)
+        if held is None or not unchanged:
+            labels, margin, weight = _in_order(first, second, sample_weight)
+            y, weight = labels_of_engine(labels, margin), weights_of_engine(weight)
+            if held is None or not held.holds(y, weight):
+                self._held[owner] = held = _DataOnDevice(self.copied, y, weight, comparable=not unchanged)
+        margin = first if isinstance(second, xgboost.DMatrix) else second
+        return held, held.receive(np.asarray(margin, np.float32))
 
 
 class _DataOnDevice:
     """Labels and weights of a data set on a CUDA device, and the arrays that every round fills again."""
 
-    def __init__(self, copied: Callable[[Array], Any], y: Array, margin: Array, weight: Array | None) -> None:
-        self._start = margin.shape, margin[:64].tobytes()
+    def __init__(self, copied: Callable[[Array], Any], y: Array, weight: Array | None, *, comparable: bool) -> None:
+        self._copied = copied
+        self._host = (y, weight) if comparable else None
         self._totals: ClassTotals | None = None
-        self.y, self._margin = copied(y), copied(margin)
+        self._margin: Any = None
+        self.y = copied(y)
         self.weight = None if weight is None else copied(weight)
 
     def totals(self) -> ClassTotals:
@@ -504,13 +518,20 @@ class _DataOnDevice:
         with cuda.beside(self._margin):
             return np.empty_like(self._margin, order="F"), np.empty_like(self._margin, order="F")
 
-    def starts_again(self, margin: Array) -> bool:
-        """Whether these are margins of other data, or those at which training began."""
-        return margin.shape != self._start[0] or margin[:64].tobytes() == self._start[1]
+    def holds(self, y: Array, weight: Array | None) -> bool:
+        """Whether these are the labels and weights that were copied."""
+        if self._host is None or not np.array_equal(self._host[0], y):
+            return False
+        held = self._host[1]
+        return weight is None if held is None else weight is not None and np.array_equal(held, weight)
 
     def receive(self, margin: Array) -> Any:
-        with cuda.beside(self._margin):
-            self._margin.set(margin)
+        if self._margin is None or self._margin.shape != margin.shape:
+            self._margin = self._copied(margin)
+            self.__dict__.pop("derivatives", None)
+        else:
+            with cuda.beside(self._margin):
+                self._margin.set(margin)
         return self._margin
 
 
@@ -566,8 +587,13 @@ def classes_of(settings: Mapping[str, Any]) -> int | None:
 
 
 def _device_of(settings: Mapping[str, Any]) -> str | None:
-    # XGBoost 2.1 still knows the older way to ask for a GPU.
-    return settings.get("device") or ("cuda" if settings.get("tree_method") == "gpu_hist" else None)
+    # XGBoost 2.1 to 3.0 still know older ways to ask for a GPU.
+    number = settings.get("gpu_id")
+    if settings.get("device"):
+        return str(settings["device"])
+    if settings.get("tree_method") == "gpu_hist" or (number is not None and int(number) >= 0):
+        return f"cuda:{number or 0}"
+    return None
 
 
 def _start(plan: Plan) -> dict[str, Any]:

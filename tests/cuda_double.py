@@ -1,11 +1,11 @@
 """A stand-in for CuPy on machines without a GPU.
 
-Arrays keep their elements in NumPy and refuse what CuPy's refuse, above all to mix with NumPy's. Kernels are the text
-that NVRTC would get, compiled for the host and run one thread after another, each with its own indices. So layouts,
+Arrays keep their elements in NumPy and refuse what CuPy's refuse, above all to mix with NumPy's, or to be worked with
+while another device is the current one. Kernels are the text that NVRTC would get, compiled for the host and run one
+thread after another, each with its own indices; in float32 subnormal numbers count as 0, as CuPy has them. So layouts,
 arguments, launches and indices are tested everywhere; what the device's compiler makes of them is not.
 """
 
-import contextlib
 import ctypes
 import functools
 import hashlib
@@ -17,6 +17,9 @@ from types import SimpleNamespace
 import numpy as np
 
 _PRELUDE = """
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -33,21 +36,36 @@ void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
 }
 template <class... A>
 void launch_one(void (*kernel)(A...), void** arguments) { call(kernel, arguments, std::index_sequence_for<A...>()); }
-extern "C" void launch(unsigned blocks, unsigned threads, void** arguments) {
+extern "C" void launch(unsigned blocks, unsigned threads, void** arguments, int without_subnormals) {
+#if defined(__SSE2__)
+    const unsigned mode = _mm_getcsr();
+    if (without_subnormals) _mm_setcsr(mode | 0x8040);
+#endif
     gridDim.x = blocks;
     blockDim.x = threads;
     for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)
         for (threadIdx.x = 0; threadIdx.x < threads; ++threadIdx.x) launch_one(&KERNEL, arguments);
+#if defined(__SSE2__)
+    _mm_setcsr(mode);
+#endif
 }
 """
 
 
-class Device(contextlib.nullcontext):
+_CURRENT = [0]  # devices, of which the last is the current one
+
+
+class Device:
     """A device, and the context in which it is the current one."""
 
     def __init__(self, number):
-        super().__init__()
         self.id = number
+
+    def __enter__(self):
+        _CURRENT.append(self.id)
+
+    def __exit__(self, *error):
+        _CURRENT.pop()
 
     def __eq__(self, other):
         return self.id == other.id
@@ -60,7 +78,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
 
     def __init__(self, host):
         self._host = np.asarray(host)
-        self.device = Device(0)
+        self.device = Device(_CURRENT[-1])
 
     def __array__(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
@@ -80,15 +98,15 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         if name in ("dtype", "shape", "ndim", "size", "itemsize", "strides", "flags", "item"):
             return getattr(self._host, name)
         if name in ("any", "all", "sum", "max", "astype", "reshape", "ravel"):
-            method = getattr(self._host, name)
+            method = getattr(_unwrapped(self), name)
             return lambda *args, **kwargs: _wrapped(method(*_unwrapped(args), **_unwrapped(kwargs)))
         raise AttributeError(f"this stand-in for CuPy's arrays has no {name}")
 
     def __getitem__(self, key):
-        return _wrapped(self._host[_unwrapped(key)])
+        return _wrapped(_unwrapped(self)[_unwrapped(key)])
 
     def __setitem__(self, key, value):
-        self._host[_unwrapped(key)] = _unwrapped(value)
+        _unwrapped(self)[_unwrapped(key)] = _unwrapped(value)
 
     def __len__(self):
         return len(self._host)
@@ -110,11 +128,13 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         """Copy from the host."""
         if not isinstance(values, np.ndarray) or values.dtype != self.dtype or values.shape != self.shape:
             raise TypeError(f"set needs a NumPy array of {self.dtype} and shape {self.shape}")
-        self._host[...] = values
+        _unwrapped(self)[...] = values
 
 
 def _unwrapped(values, function=None):
     if isinstance(values, ndarray):
+        if values.device.id != _CURRENT[-1]:
+            raise ValueError(f"the array lies on device {values.device.id}, and the current one is {_CURRENT[-1]}")
         return values._host
     if isinstance(values, np.ndarray) and values.ndim and function is not np.asarray:
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
@@ -130,8 +150,10 @@ def _wrapped(values):
 
 
 def asarray(values, dtype=None):
-    """Copy from the host."""
-    return values if isinstance(values, ndarray) else ndarray(np.array(values, dtype))
+    """Copy from the host, or from another device to the current one."""
+    if isinstance(values, ndarray):
+        return values if values.device.id == _CURRENT[-1] else ndarray(values._host.copy(order="K"))
+    return ndarray(np.array(values, dtype, copy=True, order="K"))
 
 
 def zeros(shape, dtype):
@@ -158,7 +180,7 @@ class RawModule:
             RawModule.launches += 1
             cells = [_cell(argument) for argument in arguments]
             pointers = (ctypes.c_void_p * len(cells))(*(ctypes.addressof(cell) for cell in cells))
-            library.launch(ctypes.c_uint(*grid), ctypes.c_uint(*block), pointers)
+            library.launch(ctypes.c_uint(*grid), ctypes.c_uint(*block), pointers, "<float" in name)
 
         return kernel
 
@@ -166,7 +188,7 @@ class RawModule:
 def _cell(argument):
     # CuPy passes a pointer for an array, and the bytes of a NumPy scalar.
     if isinstance(argument, ndarray):
-        return ctypes.c_void_p(argument._host.ctypes.data)
+        return ctypes.c_void_p(_unwrapped(argument).ctypes.data)
     assert isinstance(argument, np.generic), argument
     return np.ctypeslib.as_ctypes_type(argument.dtype)(argument.item())
 
@@ -193,5 +215,5 @@ class CUDARuntimeError(RuntimeError):
 cuda = SimpleNamespace(
     Device=Device,
     get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
-    runtime=SimpleNamespace(getDeviceCount=lambda: 1, getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError),
+    runtime=SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=CUDARuntimeError),
 )

@@ -16,6 +16,7 @@ from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalClassifier, Foc
 from gbm_focal.kernels import cuda
 
 TOLERANCE = {np.float32: 2e-6, np.float64: 1e-12}
+LOST = {np.float32: 1e-35, np.float64: 2 * np.finfo(np.float64).tiny}  # see gbm_focal.kernels.cuda
 # Both tails, the zero, ASL's edge, and the range in which training lives.
 MARGINS = np.concatenate([[-1e4, -745, -104, -88, -30, 0, 30, 88, 745, 1e4], np.linspace(-8, 8, 301), [np.log(1 / 19)]])
 
@@ -50,8 +51,7 @@ def assert_same(actual, expected, dtype):
     actual = actual.get()
     assert actual.dtype == expected.dtype == dtype
     assert actual.shape == expected.shape
-    smallest = np.finfo(dtype).tiny
-    np.testing.assert_allclose(actual, expected, rtol=TOLERANCE[dtype], atol=2 * smallest)
+    np.testing.assert_allclose(actual, expected, rtol=TOLERANCE[dtype], atol=LOST[dtype])
 
 
 def columns(shape, dtype, order="C"):
@@ -142,6 +142,45 @@ def test_a_loss_of_ones_own_takes_device_arrays(cupy):
     y = (margin > 1).astype(np.float64)
     compare(cupy, Exponential(), y, margin, y + 1, np.float64, max_step=2.0)
     assert_same(Exponential().posterior(cupy.asarray(margin)), Exponential().posterior(margin), np.float64)
+
+
+def test_reversed_columns_and_rows(cupy):
+    y, margin, weight = columns((0, 3), np.float64)
+    on_device = [cupy.asarray(array) for array in (y, margin, weight)]
+    loss = FocalLoss(2)
+    expected = loss.value(y[::-1, ::-1], margin[::-1, ::-1], weight[::-1])
+    assert_same(
+        loss.value(on_device[0][::-1, ::-1], on_device[1][::-1, ::-1], on_device[2][::-1]), expected, np.float64
+    )
+
+
+def test_another_device_than_the_current_one(cupy):
+    if cupy is not cuda_double and cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("there is one GPU")
+    y, margin, weight = columns((0, 3), np.float16)
+    with cupy.cuda.Device(1):
+        on_device = [cupy.asarray(array) for array in (y, margin, weight)]
+    for loss in (FocalLoss(2), AsymmetricLoss()):
+        outputs = [
+            loss.value(*on_device),
+            *loss.gradient_hessian(*on_device, max_step=2.0),
+            loss.posterior(on_device[1], multiclass=True),
+            loss.log_odds(on_device[1]),
+        ]
+        assert all(output.device.id == 1 for output in outputs)
+    with pytest.raises(ValueError, match=r"margin\[1, 0\] is nan"):
+        loss.value(on_device[0], nan_on(cupy, margin), on_device[2])
+    X, y, weight, _ = rare_positives(300)
+    on_second, _ = trained(X, y, "cuda:1", FocalLoss(alpha="balanced"), weight=weight)
+    on_host, _ = trained(X, y, "cpu", FocalLoss(alpha="balanced"), weight=weight)
+    assert np.mean(np.abs(on_second - on_host)) < (1e-5 if cupy is cuda_double else 1e-2)
+
+
+def nan_on(cupy, margin):
+    with cupy.cuda.Device(1):
+        broken = margin.astype(np.float32)
+        broken[1, 0] = np.nan
+        return cupy.asarray(broken)
 
 
 def test_more_rows_than_threads(cupy):
@@ -244,22 +283,53 @@ def test_labels_go_to_the_device_once(cupy, monkeypatch):
     monkeypatch.setattr(cuda, "copied_to", lambda device, array: copies.append(array.shape) or copied_to(device, array))
     trained(X, y, "cuda", FocalLoss())
     assert len(copies) == 5  # labels and margins, of the objective and of the metric; margins, for the link
+    copies.clear()
+    objective, data = engine.Objective(FocalLoss(), device="cuda"), xgboost.DMatrix(X, y)
+    xgboost.train({**PARAMETERS, "objective": "binary:logistic"}, data, 5, obj=objective)
+    assert len(copies) == 2
 
 
-def test_a_bare_objective_reads_the_labels_again_when_training_begins(cupy):
-    X, y, _, _ = rare_positives(500)
+def test_a_bare_objective_sees_that_labels_or_weights_have_changed(cupy):
+    X, y, weight, _ = rare_positives(500)
     data = xgboost.DMatrix(X, y)
-    objective = engine.Objective(FocalLoss(alpha="balanced"), device="cuda")
-    parameters = {**PARAMETERS, "objective": "binary:logistic"}
+    loss = FocalLoss(alpha="balanced")
+    objective, metric = engine.Objective(loss, device="cuda"), engine.Metric(loss, device="cuda")
 
-    def fitted():
-        return xgboost.train(parameters, data, 5, obj=objective).predict(data, output_margin=True)
+    def fitted(objective, metric, base_score, model=None):
+        history = {}
+        booster = xgboost.train(
+            {**PARAMETERS, "objective": "binary:logistic", "base_score": base_score, "disable_default_eval_metric": 1},
+            data,
+            5,
+            obj=objective,
+            custom_metric=metric,
+            evals=[(data, "train")],
+            evals_result=history,
+            verbose_eval=False,
+            xgb_model=model,
+        )
+        return booster, [booster.predict(data, output_margin=True), *history["train"].values()]
 
-    first = fitted()
-    np.testing.assert_array_equal(fitted(), first)
+    def compare_with_host(base_score, model=None):
+        booster, on_device = fitted(objective, metric, base_score, model)
+        _, on_host = fitted(engine.Objective(loss), engine.Metric(loss), base_score, model)
+        for actual, expected in zip(on_device, on_host, strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+        return booster
+
+    compare_with_host(0.1)
     data.set_label(1 - y)
-    flipped = xgboost.train(parameters, data, 5, obj=engine.Objective(FocalLoss(alpha="balanced")))
-    np.testing.assert_allclose(fitted(), flipped.predict(data, output_margin=True), atol=1e-4)
+    booster = compare_with_host(0.9)
+    data.set_weight(weight)
+    compare_with_host(0.9, booster)
+
+
+def test_a_worker_without_rows_does_as_on_the_host(cupy):
+    empty = xgboost.DMatrix(np.empty((0, 2)), np.empty(0))
+    nothing = np.empty(0, np.float32)
+    assert engine.Objective(FocalLoss(0.5), device="cuda", normalize=False)(nothing, empty)[0].shape == (0,)
+    with pytest.raises(ValueError, match="no mean over data whose 0 rows"):
+        engine.Metric(FocalLoss(), device="cuda")(nothing, empty)
 
 
 def test_classes_and_labels_on_the_device(cupy):
@@ -392,8 +462,9 @@ print(len(ours), ours[0].message)
 def test_device_names(monkeypatch):
     monkeypatch.setattr(cuda, "_cupy", lambda: cuda_double)
     assert cuda.usable_device("cuda") == cuda.usable_device("cuda:0") == cuda.usable_device("gpu") == 0
+    assert cuda.usable_device("cuda:1") == 1
     assert cuda.usable_device(None) is cuda.usable_device("cpu") is cuda.usable_device("sycl:gpu") is None
-    with pytest.raises(ValueError, match="device='cuda:3' does not exist: CuPy finds 1"):
+    with pytest.raises(ValueError, match="device='cuda:3' does not exist: CuPy finds 2"):
         cuda.usable_device("cuda:3")
 
 
@@ -435,7 +506,7 @@ def test_every_kernel_compiles_with_nvrtc(architecture):
     for kernel in kernels:
         nvrtc.addNameExpression(program, kernel)
     try:
-        nvrtc.compileProgram(program, (*cuda._OPTIONS, f"-arch={architecture}", "-Werror", "all-warnings"))
+        nvrtc.compileProgram(program, (*cuda._OPTIONS, "-ftz=true", f"-arch={architecture}", "-Werror", "all-warnings"))
     except nvrtc.NVRTCError:
         pytest.fail(nvrtc.getProgramLog(program))
     binary = nvrtc.getCUBIN(program)

@@ -3,6 +3,9 @@
 The entries are those of `gbm_focal.kernels`, for CuPy arrays that lie on one device. Each is one launch, on CuPy's
 current stream of that device, and waits for it, because it says whether all rows were valid. Kernels are compiled
 one by one, for the loss and types asked for (about a second each), and kept on disk by CuPy.
+
+CuPy lets the device round numbers below the smallest normal one to 0. Products on the way to a result may be smaller
+than it, so that float32 results below 1e-35 may be 0 as well, unlike on the host.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ def is_device_array(array: Any) -> bool:
 
 def as_device_array(array: Any) -> Any:
     """Return an array on a CUDA device as CuPy's, without a copy."""
-    return _cupy().asarray(array)
+    cupy = _cupy()
+    # asarray would move it to the current device.
+    return array if isinstance(array, cupy.ndarray) else cupy.asarray(array)
 
 
 def copied_to(device: int, array: Any) -> Any:
@@ -81,7 +86,7 @@ def usable_device(name: str | None) -> int | None:
     except cupy.cuda.runtime.CUDARuntimeError as error:
         _warn_of_host(name, f"CuPy finds no device ({error})")
         return None
-    number = int(found.group(1) or cupy.cuda.runtime.getDevice())
+    number = int(found.group(1) or 0)
     if number >= count:
         raise ValueError(f"device={name!r} does not exist: CuPy finds {count}, numbered from 0")
     return number
@@ -145,12 +150,11 @@ def _launch(
             margin.device.id,
         )
         classes = y is not None and y.ndim < margin.ndim
-        y_strides = (y.strides[0] // y.itemsize, -1) if classes else _strides(y)
         arguments = (
             *_integers(rows, columns),
             settings,
             *_pointer(y),
-            *_integers(*y_strides),
+            *_integers(*_strides(y), classes),
             margin,
             *_integers(*_strides(margin)),
             *_pointer(weight),
@@ -249,4 +253,4 @@ def _cupy() -> Any:
 
 @functools.cache
 def _warn_of_host(name: Any, why: str) -> None:
-    warnings.warn(f"device={name!r}: gradients are computed on the host, because {why}", RuntimeWarning, stacklevel=4)
+    warnings.warn(f"device={name!r}: gradients are computed on the host, because {why}", RuntimeWarning, stacklevel=2)

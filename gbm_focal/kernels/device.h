@@ -45,24 +45,23 @@ GBM_FOCAL_FUNCTION bool is_class(Real label, Index classes) {
     return (label >= Real(0)) & (label < Real(classes)) & (label == Real(static_cast<Index>(label)));
 }
 
-// Losses of single margins: two classes, several labels a row, or classes one versus rest.
-// y_column_stride < 0 says that y holds classes, one a row. `first` gets the value, the gradient or the posterior.
+// Losses of single margins: two classes, several labels a row, or classes one versus rest, where y holds one class a
+// row. `first` gets the value, the gradient or the posterior.
 template <What WHAT, class Loss, class Real, class Label, class Weight>
 __global__ void each_margin(Index rows, Index columns, const double* settings, const Label* y,
-                                  Index y_row_stride, Index y_column_stride, const Real* z, Index z_row_stride,
-                                  Index z_column_stride, const Weight* w, Index w_stride, Real* first,
+                                  Index y_row_stride, Index y_column_stride, Index y_is_class, const Real* z,
+                                  Index z_row_stride, Index z_column_stride, const Weight* w, Index w_stride, Real* first,
                                   Index first_row_stride, Index first_column_stride, Real* second,
                                   Index second_row_stride, Index second_column_stride, double inverse_max_step,
                                   double floor, double /*softmax_factor*/, int* invalid) {
     const double *positive = settings + PARAMETER_SLOTS, *negative = positive + columns, *offset = negative + columns;
     const HessianBound<Real> bound{static_cast<Real>(inverse_max_step), static_cast<Real>(floor)};
-    const bool classes = y_column_stride < 0;
-    const Matrix<const Label> labels{y, y_row_stride, classes ? 0 : y_column_stride};
+    const Matrix<const Label> labels{y, y_row_stride, y_column_stride};
     const Matrix<const Real> margins{z, z_row_stride, z_column_stride};
     const Matrix<Real> firsts{first, first_row_stride, first_column_stride};
     const Matrix<Real> seconds{second, second_row_stride, second_column_stride};
     // Neighbours in a group of threads take neighbours in memory.
-    const bool rows_are_contiguous = z_column_stride < z_row_stride;
+    const bool rows_are_contiguous = z_column_stride * z_column_stride < z_row_stride * z_row_stride;
     Loss loss(settings, positive[0], negative[0]);
     const Share share;
     for (Index element = share.first; element < rows * columns; element += share.step) {
@@ -78,7 +77,7 @@ __global__ void each_margin(Index rows, Index columns, const double* settings, c
         bool valid = true;
         if constexpr (WHAT != POSTERIOR) {
             label = static_cast<Real>(labels(row, column));
-            if (classes) {
+            if (y_is_class) {
                 valid = is_class(label, columns);
                 label = label == Real(column) ? Real(1) : Real(0);
             }
@@ -105,8 +104,8 @@ __global__ void each_margin(Index rows, Index columns, const double* settings, c
 // again rather than kept, since K numbers a thread would go to memory. Values are one a row, first(row, 0).
 template <What WHAT, class Loss, class Real, class Label, class Weight>
 __global__ void each_row(Index rows, Index classes, const double* settings, const Label* y, Index y_row_stride,
-                               Index /*y_column_stride*/, const Real* z, Index z_row_stride, Index z_column_stride,
-                               const Weight* w, Index w_stride, Real* first, Index first_row_stride,
+                               Index /*y_column_stride*/, Index /*y_is_class*/, const Real* z, Index z_row_stride,
+                               Index z_column_stride, const Weight* w, Index w_stride, Real* first, Index first_row_stride,
                                Index first_column_stride, Real* second, Index second_row_stride,
                                Index second_column_stride, double inverse_max_step, double floor,
                                double softmax_factor, int* invalid) {
