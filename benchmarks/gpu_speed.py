@@ -180,8 +180,8 @@ def agreement() -> str:
         )
         worst[np.dtype(dtype).name] = f"{error:.1e} (target {limit:g}: {'met' if error <= limit else 'missed'})"
     return (
-        "Largest difference of device and host over a million margins in [-80, 80], relative to the result (float32: or "
-        "to 1e-30, if that is larger): " + ", ".join(f"{name} {text}" for name, text in worst.items())
+        "Largest difference of device and host over a million margins in [-80, 80], relative to the result (float32: "
+        "or to 1e-30, if that is larger): " + ", ".join(f"{name} {text}" for name, text in worst.items())
     )
 
 

@@ -5,6 +5,7 @@ import decimal
 import json
 import pickle
 import zipfile
+from inspect import signature
 
 import joblib
 import numpy as np
@@ -69,6 +70,8 @@ PROBLEMS = {
 # ---- scikit-learn's own checks ----
 
 ROUNDING = "XGBoost sums weighted gradients in float32, so that repeated rows differ from weights by 1e-8"
+# Whether 1e-8 is seen is chance, of the processor and the loss. (scikit-learn can be told so from 1.8 on.)
+BY_CHANCE = {"xfail_strict": False} if "xfail_strict" in signature(parametrize_with_checks).parameters else {}
 
 
 def expected_failures(classifier):
@@ -92,6 +95,7 @@ def expected_failures(classifier):
         FocalClassifier(xgb.XGBClassifier(n_estimators=5, n_jobs=1), AsymmetricLoss()),
     ],
     expected_failed_checks=expected_failures,
+    **BY_CHANCE,
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
