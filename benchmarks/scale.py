@@ -92,8 +92,11 @@ def row(what: str, rows: int, found: dict[str, float]) -> list[str]:
 
 
 def measured(name: str, *values: int) -> Any:
-    """Return the result of a measurement in a process of its own, in which freed memory goes back at once."""
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    """Return the result of a measurement in a process of its own, in which large arrays go back as they are freed.
+
+    Small ones, such as the blocks of the calibration, do not, since to get them anew would take most of the time.
+    """
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
     command = [sys.executable, str(pathlib.Path(__file__).resolve()), "--measure", name, *map(str, values)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     print(name, *values, done.stdout.splitlines()[-1], file=sys.stderr, flush=True)
