@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import json
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, get_scorer_names
 
 from ._inputs import check_rows
 from .kernels import cuda
@@ -256,7 +257,7 @@ class BaseMetric:
         y = y.astype(np.int64)
         weights = {} if weight is None else {"sample_weight": weight}
         if isinstance(self.metric, str) or _is_scorer(self.metric):
-            return float(get_scorer(self.metric)(predictions, np.empty((y.shape[0], 0)), y, **weights))
+            return float(_scorer(self.metric)(predictions, np.empty((y.shape[0], 0)), y, **weights))
         scores = predictions.probabilities
         return float(self.metric(y, scores[:, 1] if kind == "binary" else scores, **weights))  # type: ignore[misc]
 
@@ -285,11 +286,29 @@ def _is_scorer(metric: Any) -> bool:
     return len(parameters) >= 3 and parameters[0] == "estimator"
 
 
+def _scorer(metric: Any) -> Any:
+    """Return a scorer of scikit-learn or of `gbm_focal.metrics`, by its name, or the scorer that was given."""
+    from .metrics import SCORERS  # here, because few trainings need it
+
+    if not isinstance(metric, str):
+        return metric
+    if metric in SCORERS:
+        return SCORERS[metric]
+    known = get_scorer_names()
+    if metric not in known:
+        near = difflib.get_close_matches(metric, [*known, *SCORERS], n=3)
+        meant = (
+            f"did you mean {' or '.join(map(repr, near))}?" if near else "sklearn.metrics.get_scorer_names() has them"
+        )
+        raise ValueError(f"metric={metric!r} is no scorer of scikit-learn or of gbm_focal.metrics.SCORERS: {meant}")
+    return get_scorer(metric)
+
+
 def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:
     if metric is None:
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(loss).__name__).lower(), False
     if isinstance(metric, str):
-        get_scorer(metric)  # whose error names all that are known
+        _scorer(metric)
         return metric, True
     if not callable(metric):
         raise TypeError(

@@ -74,7 +74,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     evals_result_ : dict
         History of the metric on each evaluation set.
     best_iteration_ : int or None
-        Where early stopping stopped.
+        Where early stopping stopped, counted from 0 in both engines (LightGBM's own attribute counts from 1).
 
     Notes
     -----
@@ -136,7 +136,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         X : array-like, data frame or sparse matrix of shape (n, features)
             Whatever the engine takes; missing values are the engine's to handle.
         y : array-like of shape (n,), or (n, L) of 0 and 1
-            Labels of any type, or an indicator matrix.
+            Labels of any type, or an indicator matrix. Of two labels the second of `classes_`, which are sorted, is
+            the positive one, as everywhere in scikit-learn: of "fraud" and "ok" that is "ok". Where the rare one comes
+            first, give ``y == "fraud"``; `AsymmetricLoss` and metrics such as average precision are not symmetric.
         sample_weight : array-like of shape (n,), optional
             Non-negative weights.
         eval_set : list of (X, y), optional
@@ -164,6 +166,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         ValueError, TypeError
             If an input or parameter is invalid, or contradicts the loss.
         """
+        if eval_set is not None and not isinstance(eval_set, list):
+            raise TypeError(f"eval_set is a {type(eval_set).__name__}: give a list of pairs, [(X_valid, y_valid)]")
         engine, estimator = self._engine()
         loss = FocalLoss() if self.loss is None else self.loss
         require_loss(loss)
@@ -485,7 +489,14 @@ def encoded_as(y: Any, encoder: LabelEncoder | None, columns: int) -> Array:
         if y.ndim != 2 or y.shape[1] != columns:
             raise ValueError(f"y of an evaluation set has shape {y.shape}: give {columns} columns, as in training")
         return indicators(y)
-    encoded: Array = encoder.transform(column_or_1d(y, warn=True))
+    y = column_or_1d(y, warn=True)
+    unknown = np.setdiff1d(y, encoder.classes_)
+    if unknown.size:
+        raise ValueError(
+            f"y of an evaluation set holds {unknown[0]!r}, which is no label of the training set: its labels are "
+            f"{encoder.classes_.tolist()}"
+        )
+    encoded: Array = encoder.transform(y)
     return encoded
 
 

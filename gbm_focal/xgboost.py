@@ -291,6 +291,8 @@ def train(
     settings = checked_parameters(params)
     if "obj" in engine_kwargs:
         raise ValueError("obj is made from loss here: leave it out, or call xgboost.train(obj=Objective(loss))")
+    if not isinstance(dtrain, xgboost.DMatrix):
+        raise TypeError(f"dtrain is a {type(dtrain).__name__}: give xgboost.DMatrix(X, label=y), or QuantileDMatrix")
     y = dtrain.get_label()
     if y.size == 0 and (dtrain.num_row() or _COLLECTIVE.number() == 1):
         raise ValueError("dtrain has no labels: give DMatrix(..., label=y) with y of 0 and 1")

@@ -101,6 +101,24 @@ def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
 
+# ---- mistakes of its callers ----
+
+
+def test_mistakes_around_evaluation_get_errors_that_help():
+    X, y, _, _ = rare_positives(300)
+    model = FocalClassifier(xgb.XGBClassifier(n_estimators=2, n_jobs=1))
+    with pytest.raises(ValueError, match=r"metric='average_precison' is no scorer .* did you mean 'average_precision"):
+        model.fit(X, y, eval_set=[(X, y)], eval_metric="average_precison")
+    with pytest.raises(TypeError, match=r"eval_set is a tuple: give a list of pairs"):
+        model.fit(X, y, eval_set=(X, y))
+    with pytest.raises(
+        ValueError, match=r"y of an evaluation set holds .*2.0.*, which is no label of the training set"
+    ):
+        model.fit(X, y, eval_set=[(X, y + 1)])
+    model.fit(X, y, eval_set=[(X, y)], eval_metric="recall_at_alert_rate")
+    assert list(model.evals_result_["validation_0"]) == ["neg_recall_at_alert_rate"]
+
+
 # ---- what it predicts ----
 
 

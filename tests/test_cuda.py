@@ -464,6 +464,9 @@ def test_device_names(monkeypatch):
     assert cuda.usable_device("cuda") == cuda.usable_device("cuda:0") == cuda.usable_device("gpu") == 0
     assert cuda.usable_device("cuda:1") == 1
     assert cuda.usable_device(None) is cuda.usable_device("cpu") is cuda.usable_device("sycl:gpu") is None
+    for wrong in ("cdua", "CUDA", "cuda:", 0):
+        with pytest.raises(ValueError, match=r"device=.* is not known: give 'cpu', 'cuda'"):
+            cuda.usable_device(wrong)
     with pytest.raises(ValueError, match="device='cuda:3' does not exist: CuPy finds 2"):
         cuda.usable_device("cuda:3")
 

@@ -73,20 +73,28 @@ def usable_device(name: str | None) -> int | None:
 
     Where CuPy cannot use it, a warning says so and the host takes its place.
     """
-    found = re.fullmatch(r"(?:cuda|gpu)(?::(\d+))?", str(name))
-    if found is None:
+    if name is None:
+        return None
+    known = re.fullmatch(r"cpu|sycl(?::\w+)*|(cuda|gpu)(?::(\d+))?", str(name))
+    if known is None:
+        raise ValueError(f"device={name!r} is not known: give 'cpu', 'cuda', or 'cuda:1' for the second GPU")
+    if known.group(1) is None:
         return None
     try:
         cupy = _cupy()
-    except ImportError as error:
-        _warn_of_host(name, str(error))
+    except ImportError:
+        _warn_of_host(
+            name,
+            "CuPy is not installed: where there is a GPU, pip install 'gbm_focal[gpu]' for CUDA 13, or "
+            "pip install cupy-cuda12x for CUDA 12",
+        )
         return None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         _warn_of_host(name, f"CuPy finds no device ({error})")
         return None
-    number = int(found.group(1) or 0)
+    number = int(known.group(2) or 0)
     if number >= count:
         raise ValueError(f"device={name!r} does not exist: CuPy finds {count}, numbered from 0")
     return number
