@@ -294,14 +294,15 @@ def _scorer(metric: Any) -> Any:
         return metric
     if metric in SCORERS:
         return SCORERS[metric]
-    known = get_scorer_names()
-    if metric not in known:
-        near = difflib.get_close_matches(metric, [*known, *SCORERS], n=3)
+    try:
+        return get_scorer(metric)
+    except ValueError as error:
+        near = difflib.get_close_matches(metric, [*get_scorer_names(), *SCORERS], n=3)
         meant = (
             f"did you mean {' or '.join(map(repr, near))}?" if near else "sklearn.metrics.get_scorer_names() has them"
         )
-        raise ValueError(f"metric={metric!r} is no scorer of scikit-learn or of gbm_focal.metrics.SCORERS: {meant}")
-    return get_scorer(metric)
+        message = f"metric={metric!r} is no scorer of scikit-learn or of gbm_focal.metrics.SCORERS: {meant}"
+        raise ValueError(message) from error
 
 
 def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:

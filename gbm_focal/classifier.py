@@ -490,13 +490,14 @@ def encoded_as(y: Any, encoder: LabelEncoder | None, columns: int) -> Array:
             raise ValueError(f"y of an evaluation set has shape {y.shape}: give {columns} columns, as in training")
         return indicators(y)
     y = column_or_1d(y, warn=True)
-    unknown = np.setdiff1d(y, encoder.classes_)
-    if unknown.size:
+    try:
+        encoded: Array = encoder.transform(y)
+    except ValueError as error:
+        unknown = np.setdiff1d(y, encoder.classes_)
         raise ValueError(
             f"y of an evaluation set holds {unknown[0]!r}, which is no label of the training set: its labels are "
             f"{encoder.classes_.tolist()}"
-        )
-    encoded: Array = encoder.transform(y)
+        ) from error
     return encoded
 
 

@@ -36,10 +36,14 @@ def cupy(request, monkeypatch):
         cuda._kernel.cache_clear()
         cuda._settings.cache_clear()
         return
+    yield cupy_of_a_gpu()
+
+
+def cupy_of_a_gpu():
     real = pytest.importorskip("cupy", reason="CuPy is not installed")
     if not real.is_available():
         pytest.skip("there is no NVIDIA GPU")
-    yield real
+    return real
 
 
 def on_host(array):
@@ -389,9 +393,7 @@ def test_a_loss_of_ones_own_trains_on_the_host(cupy):
 @pytest.mark.gpu
 @pytest.mark.parametrize("container", ["DMatrix", "QuantileDMatrix"])
 def test_features_on_the_device(container):
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
-    if not cupy.is_available():
-        pytest.skip("there is no NVIDIA GPU")
+    cupy = cupy_of_a_gpu()
     X, y, _, _ = rare_positives(4000)
     data = getattr(xgboost, container)(cupy.asarray(X), label=cupy.asarray(y))
     booster = engine.train({**PARAMETERS}, data, 20, loss=FocalLoss())
@@ -405,9 +407,7 @@ def test_features_on_the_device(container):
 @pytest.mark.gpu
 @pytest.mark.parametrize("container", ["QuantileDMatrix", "ExtMemQuantileDMatrix"])
 def test_batches_on_the_device(container, tmp_path):
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
-    if not cupy.is_available():
-        pytest.skip("there is no NVIDIA GPU")
+    cupy = cupy_of_a_gpu()
     X, y, _, _ = rare_positives(4000)
 
     class Batches(xgboost.DataIter):

@@ -38,6 +38,7 @@ _MOST_BLOCKS = 8192  # beyond, a thread takes several elements
 _PARAMETER_SLOTS = 8  # as in device.h
 _LARGEST_INTEGER_EXPONENT = 4  # IntegerExponent::LARGEST of losses.h
 _OPTIONS = ("--std=c++17",)
+_INSTALL = "pip install 'gbm_focal[gpu]' for CUDA 13, or pip install cupy-cuda12x for CUDA 12"
 _TYPE_NAMES = {"f4": "float", "f8": "double", "i4": "int", "i8": "long long", "u1": "unsigned char", "b1": "bool"}
 
 
@@ -83,11 +84,7 @@ def usable_device(name: str | None) -> int | None:
     try:
         cupy = _cupy()
     except ImportError:
-        _warn_of_host(
-            name,
-            "CuPy is not installed: where there is a GPU, pip install 'gbm_focal[gpu]' for CUDA 13, or "
-            "pip install cupy-cuda12x for CUDA 12",
-        )
+        _warn_of_host(name, f"CuPy is not installed: where there is a GPU, {_INSTALL}")
         return None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
@@ -252,10 +249,7 @@ def _cupy() -> Any:
     try:
         import cupy
     except ImportError as error:
-        raise ImportError(
-            "the losses on a GPU need CuPy: pip install 'gbm_focal[gpu]' for CUDA 13, or "
-            "pip install cupy-cuda12x for CUDA 12"
-        ) from error
+        raise ImportError(f"the losses on a GPU need CuPy: {_INSTALL}") from error
     return cupy
 
 
