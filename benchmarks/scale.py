@@ -37,7 +37,7 @@ from training_speed import resident
 
 import gbm_focal.xgboost
 from gbm_focal import FocalLoss
-from gbm_focal.boosting import Link
+from gbm_focal.link import Link
 from gbm_focal.losses import ClassTotals
 from gbm_focal.xgboost import Metric, Objective
 
@@ -190,7 +190,8 @@ def cluster(rows: int) -> dict[str, float]:
     from distributed import Client, LocalCluster
     from xgboost.dask import DaskQuantileDMatrix
 
-    from gbm_focal.dask import _totals_of_matrix, xgboost_train
+    from gbm_focal.dask import xgboost_train
+    from gbm_focal.dask.training import totals_of_matrix
 
     parts = 4
     X, y = simulated(rows, FEATURES, 0)
@@ -202,9 +203,9 @@ def cluster(rows: int) -> dict[str, float]:
         def used() -> float:
             return float(sum(client.run(time.process_time).values()))
 
-        _totals_of_matrix(client, data, None)  # which has each worker import what it needs
+        totals_of_matrix(client, data, None)  # which has each worker import what it needs
         start = used()
-        _totals_of_matrix(client, data, None)
+        totals_of_matrix(client, data, None)
         totals = used() - start
         evaluation = {"evals": [(data, "train")], "verbose_eval": False, "calibrate": False}
         seconds = []

@@ -48,18 +48,33 @@ def scores(y_score: ArrayLike) -> Array:
     return array.astype(np.float64)
 
 
-def weights(sample_weight: ArrayLike | None, rows: int) -> Array | None:
-    """Return sample weights as an array of shape (rows,) that is not all zero."""
+def weights(sample_weight: ArrayLike | None, number: int) -> Array | None:
+    """Return sample weights as an array of shape (number,) that is not all zero."""
     if sample_weight is None:
         return None
     array = _numeric("sample_weight", sample_weight)
-    if array.shape != (rows,):
-        raise ValueError(f"sample_weight has shape {array.shape}: give one weight per row, shape ({rows},)")
+    if array.shape != (number,):
+        raise ValueError(f"sample_weight has shape {array.shape}: give one weight per row, shape ({number},)")
     with cuda.beside(array):
         weighted = bool(array.any())
-    if rows and not weighted:
-        raise ValueError(f"sample_weight is 0 in all {rows} rows: give at least one positive weight")
+    if number and not weighted:
+        raise ValueError(f"sample_weight is 0 in all {number} rows: give at least one positive weight")
     return array
+
+
+def rows(y_true: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array, Array | None]:
+    """Return labels, margins and weights whose shapes belong together, in one place; values are still to be checked."""
+    y, z = labels(y_true), margins(margin)
+    if y.shape != z.shape and (y.ndim == z.ndim or y.shape[0] != z.shape[0] or y.ndim == 2):
+        raise ValueError(
+            f"y_true has shape {y.shape} and margin {z.shape}: give both one shape, (n,) or (n, L), or classes of "
+            "shape (n,) with margins of shape (n, K)"
+        )
+    if y.ndim < z.ndim and z.shape[1] < 2:
+        raise ValueError(f"margin has shape {z.shape} beside classes of shape {y.shape}: give a column for each class")
+    weight = weights(sample_weight, z.shape[0])
+    require_one_place(z, y_true=y, sample_weight=weight)
+    return y, z, weight
 
 
 def columns_of(array: Array) -> int:

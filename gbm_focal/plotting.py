@@ -4,6 +4,8 @@ A display is made by `from_estimator`, `from_predictions` or `from_losses`, whic
 is kept in its attributes, and `plot` draws it again, on other axes if wanted. Colours are those of Okabe and Ito
 ("Color Universal Design", 2008), which colour-blind readers can tell apart, and lines differ in more than colour.
 
+The three displays are one file because they share its style; half of it is what their docstrings promise.
+
 Needs matplotlib, which is imported when something is drawn: pip install "gbm_focal[plot]"
 """
 
@@ -18,10 +20,12 @@ from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
 from ._inputs import Array, margins
-from .boosting import require_loss
 from .classifier import FocalClassifier
-from .losses import Hessian, Loss
-from .metrics import AlertCurve, Binning, Reliability, checked_costs, one_problem, reliability_curve
+from .losses import Hessian, Loss, require_loss
+from .metrics.alerts import AlertCurve
+from .metrics.calibration import Binning, Reliability, reliability_curve
+from .metrics.costs import checked_costs
+from .metrics.problem import one_problem
 
 __all__ = ["LossDisplay", "ReliabilityDisplay", "ThresholdDisplay"]
 

@@ -12,6 +12,8 @@ sample counts, a larger one turns to the hard ones.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -47,6 +49,22 @@ class Schedule(BaseEstimator):  # type: ignore[misc]
         progress = min(iteration / real("rounds", self.rounds, "[1, inf)"), 1.0)
         return end if progress == 1 else start + (end - start) * self.share(progress)
 
+    def described(self) -> dict[str, Any]:
+        """Name and parameters, as JSON can hold them, for `from_description`."""
+        return {"schedule": type(self).__name__, "parameters": self.get_params(deep=False)}
+
+    @staticmethod
+    def from_description(description: dict[str, Any]) -> Schedule:
+        """Make what `described` told of; nothing is imported or executed, so a class of one's own must be defined."""
+        named = {kind.__name__: kind for kind in subclasses_of(Schedule)}
+        if description.get("schedule") not in named:
+            raise ValueError(f"no schedule named {description.get('schedule')!r} is defined here")
+        try:
+            schedule: Schedule = named[description["schedule"]](**description["parameters"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the JSON description of a schedule: {description!r}") from error
+        return schedule
+
 
 class ConstantSchedule(Schedule):
     """The same number in every round.
@@ -78,3 +96,10 @@ class CosineSchedule(Schedule):
     def share(self, progress: float) -> float:
         """Return (1 - cos(pi progress)) / 2."""
         return (1 - math.cos(math.pi * progress)) / 2
+
+
+def subclasses_of(parent: type[Any]) -> Iterator[type[Any]]:
+    """All classes that are defined below one, in the order of their definition."""
+    for child in parent.__subclasses__():
+        yield child
+        yield from subclasses_of(child)

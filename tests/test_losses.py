@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from sklearn.base import clone
 
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss, PowerCrossEntropy
-from gbm_focal.boosting import Link, _shifted
+from gbm_focal.link import Link, _shifted
 from gbm_focal.losses import ClassTotals
 
 RNG = np.random.default_rng(0)

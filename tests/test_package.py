@@ -119,7 +119,9 @@ def test_kernel_refuses_what_the_python_layer_never_sends():
         kernels.posterior(kernels.Losses("power", [1.0], [], [], []), z, np.zeros(3))
 
 
-@pytest.mark.parametrize("name", ["losses", "metrics", "xgboost", "lightgbm", "dask"])
+@pytest.mark.parametrize(
+    "name", ["losses.base", "metrics", "classifier", "xgboost.objective", "lightgbm.objective", "dask.classifier"]
+)
 def test_examples_in_docstrings(name):
     results = doctest.testmod(importlib.import_module(f"gbm_focal.{name}"))
     assert results.attempted > 0

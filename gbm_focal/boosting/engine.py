@@ -1,0 +1,162 @@
+"""Engine: what `FocalClassifier` asks of a boosting library, and the register of those that there are."""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from .._inputs import Array
+from ..link import Link
+from .plan import Plan
+
+
+class Engine(abc.ABC):
+    """A boosting library, as `FocalClassifier`, its form for Dask, and saved models see it.
+
+    To bring one of your own, subclass this and give an instance to ``ENGINES.register``. Models are whatever `fit`
+    returns; they must survive pickle and copies.
+
+    Attributes
+    ----------
+    name : str
+        Name in saved models, and that of the package without which no estimator can be this engine's.
+    model_file : str
+        Name of the model's part in a saved file.
+    """
+
+    name: str
+    model_file: str
+
+    @abc.abstractmethod
+    def trains(self, estimator: Any) -> bool:
+        """Whether an estimator, to be trained, is one of this engine's."""
+
+    def made(self, model: Any) -> bool:
+        """Whether a fitted model is one of this engine's."""
+        return self.trains(model)
+
+    @abc.abstractmethod
+    def new_estimator(self, settings: Mapping[str, Any]) -> Any:
+        """Make an estimator with these parameters."""
+
+    @abc.abstractmethod
+    def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
+        """Fit a clone of an estimator as a plan says, and the link to its probabilities.
+
+        Parameters
+        ----------
+        estimator
+            One that this engine `trains`; it stays as it is.
+        X : whatever the engine takes, of n rows
+        y : ndarray of shape (n,) or (n, L)
+            Labels from 0.
+        plan : Plan
+        fit_params : dict
+            What `FocalClassifier.fit` was given beyond its own parameters.
+
+        Returns
+        -------
+        model, link
+        """
+
+    @abc.abstractmethod
+    def margin(self, model: Any, X: Any) -> Array:
+        """Margins of a model, with its intercept, up to its best iteration; shape (n,), (n, K) or (n, L)."""
+
+    @abc.abstractmethod
+    def to_bytes(self, model: Any) -> bytes:
+        """Return a model in the engine's own format."""
+
+    @abc.abstractmethod
+    def from_bytes(self, content: bytes, settings: Mapping[str, Any]) -> Any:
+        """Make a model of what `to_bytes` returned, with the parameters of the estimator where it holds them."""
+
+    @abc.abstractmethod
+    def version(self) -> str:
+        """Version of the library."""
+
+    def history(self, model: Any) -> dict[str, Any]:
+        """History of the metric on each evaluation set, by its name."""
+        return {}
+
+    def best_iteration(self, model: Any) -> int | None:
+        """Where early stopping stopped, counted from 0, if it did."""
+        return None
+
+    def importances(self, model: Any) -> Array:
+        """Return the importances of the features."""
+        raise AttributeError(f"{self.name} defines no importances of features")
+
+    def require_columns(self, X: Any) -> None:  # noqa: B027  (most engines take all columns)
+        """Raise for a data frame with columns that the engine cannot take."""
+
+
+class Engines:
+    """Engines by name. Those given as modules are imported when they are first asked for.
+
+    Parameters
+    ----------
+    modules : dict of str to str
+        For each name the module that has the engine as ``ENGINE``, in the order of preference.
+    wanted : str
+        What to give, for messages.
+    """
+
+    def __init__(self, modules: Mapping[str, str], wanted: str) -> None:
+        self._engines: dict[str, Engine | str] = dict(modules)
+        self._wanted = wanted
+
+    def register(self, engine: Engine) -> None:
+        """Add an engine, or put it in the place of that of its name."""
+        self._engines[engine.name] = engine
+
+    def named(self, name: Any) -> Engine:
+        """Return the engine of a name."""
+        engine = self._engines.get(name)
+        if engine is None:
+            raise ValueError(f"its engine is {name!r}, not {' or '.join(self._engines)}")
+        if isinstance(engine, str):
+            engine = importlib.import_module(engine).ENGINE
+            self._engines[name] = engine
+        return engine
+
+    def of(self, estimator: Any) -> Engine:
+        """Return the engine that trains an estimator."""
+        for engine in self._loadable():
+            if engine.trains(estimator):
+                return engine
+        raise TypeError(f"estimator={estimator!r} is a {type(estimator).__name__}: give {self._wanted}")
+
+    def of_model(self, model: Any) -> Engine:
+        """Return the engine that made a fitted model."""
+        for engine in self._loadable():
+            if engine.made(model):
+                return engine
+        raise TypeError(f"estimator_={model!r} is a {type(model).__name__}, which no engine here has made")
+
+    def first(self) -> Engine:
+        """Return the first engine that is installed."""
+        for name in self._engines:
+            try:
+                return self.named(name)
+            except ImportError:
+                continue
+        raise ImportError("FocalClassifier needs an engine: pip install 'gbm_focal[xgboost]' or 'gbm_focal[lightgbm]'")
+
+    def _loadable(self) -> list[Engine]:
+        # An engine whose package nobody has imported can own nothing.
+        return [
+            self.named(name)
+            for name, engine in list(self._engines.items())
+            if isinstance(engine, Engine) or sys.modules.get(name) is not None
+        ]
+
+
+ENGINES = Engines(
+    {"xgboost": "gbm_focal.xgboost.engine", "lightgbm": "gbm_focal.lightgbm.engine"},
+    "an XGBClassifier or an LGBMClassifier (one that trains on Dask collections goes into "
+    "gbm_focal.dask.DaskFocalClassifier)",
+)

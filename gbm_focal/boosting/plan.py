@@ -1,0 +1,71 @@
+"""The plan of a training, from which engines take all that does not depend on them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from .._inputs import Array
+from ..link import Link, keeps_the_base_rate
+from ..losses import ClassTotals, Loss
+from .processes import ALONE, Processes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is about: the loss, the totals of the training data, and what `FocalClassifier` adds."""
+
+    loss: Loss
+    totals: ClassTotals
+    conditioning: Mapping[str, Any] = field(default_factory=dict)  # hessian, max_step and normalize
+    metric: Any = None  # as the user names it
+    sample_weight: Any = None
+    eval_set: list[tuple[Any, Any]] = field(default_factory=list)
+    eval_weights: list[Any] | None = None
+    progress: bool = False
+
+    def loss_after(self, rounds: int) -> Loss:
+        """Return the resolved loss of the last of so many rounds."""
+        return self.loss.at_round(max(rounds - 1, 0)).resolve_totals(self.totals)
+
+    def intercepts(self) -> Array:
+        """Return the margins at which training starts."""
+        return self.loss_after(1).intercepts(self.totals)
+
+    def link_after(
+        self,
+        rounds: int,
+        margin: Callable[[], Any] | None,
+        weight: Any = None,
+        *,
+        offset: ArrayLike = 0.0,
+        processes: Processes = ALONE,
+    ) -> Link:
+        """Link of a model of so many rounds, which is the bare one where no margins can be had.
+
+        The margins of the training data are asked for only if the link needs them; `weight` are their weights, and
+        `offset` is added to them.
+        """
+        loss = self.loss_after(rounds)
+        if margin is None or keeps_the_base_rate(loss, self.totals.kind):
+            return Link.bare(loss, self.totals.kind)
+        return self.fitted_link(loss, margin(), weight, offset, processes)
+
+    def fitted_link(self, loss: Loss, margin: Any, weight: Any, offset: ArrayLike, processes: Processes) -> Link:
+        """Fit the link to margins, wherever they lie."""
+        return Link.fitted(loss, self.totals, margin, weight, offset=offset, summed=processes.sum)
+
+
+def warn_of_no_split() -> None:
+    """Say what to do when training has ended without any split."""
+    warnings.warn(
+        "training ended without a single split, so every prediction is the base rate: lower what forbids splits "
+        "(min_child_weight, gamma and lambda of XGBoost; min_child_samples, min_sum_hessian_in_leaf and "
+        "min_split_gain of LightGBM), give the rare class more weight (alpha), or check that the features vary",
+        RuntimeWarning,
+        stacklevel=4,
+    )

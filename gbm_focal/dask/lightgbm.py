@@ -1,0 +1,46 @@
+"""LightGBM as `DaskFocalClassifier` sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightgbm import DaskLGBMClassifier, DaskLGBMRegressor
+
+from ..boosting import Plan
+from ..lightgbm.engine import LightGBM
+from ..link import Link
+
+
+class DaskLightGBM(LightGBM):
+    """`DaskLGBMClassifier`, in whose place a `DaskLGBMRegressor` is fitted, which takes labels as they are."""
+
+    def trains(self, estimator: Any) -> bool:
+        """Whether an estimator is a `DaskLGBMClassifier`."""
+        return isinstance(estimator, DaskLGBMClassifier)
+
+    def made(self, model: Any) -> bool:
+        """Whether a fitted model is a `DaskLGBMRegressor`, or came from a file."""
+        return isinstance(model, DaskLGBMRegressor) or super().made(model)
+
+    def new_estimator(self, settings: Mapping[str, Any]) -> Any:
+        """Make a `DaskLGBMClassifier`."""
+        return DaskLGBMClassifier(**settings)
+
+    def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
+        """Fit a regressor with the parameters of a `DaskLGBMClassifier`, and its link."""
+        if plan.eval_set:
+            raise ValueError(
+                "eval_set is not possible with LightGBM on Dask, because each worker would evaluate, and stop on, its "
+                "own rows: use DaskXGBClassifier, or evaluate predict_proba after training"
+            )
+        if plan.totals.kind == "multilabel":
+            raise ValueError("several labels a row are not possible with LightGBM on Dask: use DaskXGBClassifier")
+        settings = estimator.get_params()
+        del settings["client"]  # the current one is asked for
+        if plan.totals.kind == "multiclass":  # a classifier counts its classes, a regressor does not
+            settings["num_class"] = plan.totals.positive.size
+        return super().fit(DaskLGBMRegressor(**settings), X, y, plan, fit_params)
+
+
+ENGINE = DaskLightGBM()

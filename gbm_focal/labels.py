@@ -1,0 +1,118 @@
+"""Labels of any kind that users have, and as the losses and engines want them: numbered from 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_array, column_or_1d
+
+from ._inputs import Array, on_host
+from .losses import Kind
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a training set, by which others are numbered alike."""
+
+    kind: Kind
+    classes: Any  # sorted, of shape (K,); for several labels a row a list with [0, 1] of each, as scikit-learn has it
+    encoder: LabelEncoder | None  # none for several labels a row
+
+    @classmethod
+    def learned_from(cls, y: Array) -> tuple[Labels, Array]:
+        """Find the labels of a training set, and return its encoded labels as well.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n,), or an indicator matrix of shape (n, L)
+            As `plain_labels` returns it.
+        """
+        if y.ndim == 2 and y.shape[1] > 1:
+            return cls.of_columns(y.shape[1]), indicators(y)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        labels = cls.of_values(y)
+        assert labels.encoder is not None
+        return labels, labels.encoder.transform(y)
+
+    @classmethod
+    def of_values(cls, values: Array) -> Labels:
+        """Take the labels that occur, in whatever number and order, as classes."""
+        encoder = LabelEncoder().fit(values)
+        classes = encoder.classes_
+        if len(classes) < 2:
+            raise ValueError(f"y holds a single class, {classes[0]!r}: a classifier needs more than one class")
+        return cls("multiclass" if len(classes) > 2 else "binary", classes, encoder)
+
+    @classmethod
+    def of_columns(cls, columns: int) -> Labels:
+        """Several labels a row."""
+        return cls("multilabel", [np.arange(2)] * columns, None)
+
+    def encoded(self, y: Any) -> Array:
+        """Return labels of an evaluation set, or of a part of the training set, numbered as the training set's."""
+        y = _as_array(y)
+        if self.encoder is None:
+            columns = len(self.classes)
+            if y.ndim != 2 or y.shape[1] != columns:
+                raise ValueError(f"y of an evaluation set has shape {y.shape}: give {columns} columns, as in training")
+            return indicators(y)
+        y = column_or_1d(y, warn=True)
+        try:
+            encoded: Array = self.encoder.transform(y)
+        except ValueError as error:
+            unknown = np.setdiff1d(y, self.classes)
+            raise ValueError(
+                f"y of an evaluation set holds {unknown[0]!r}, which is no label of the training set: its labels are "
+                f"{self.classes.tolist()}"
+            ) from error
+        return encoded
+
+
+def plain_labels(y: Any) -> Array:
+    """Labels as an array of a plain type, where they are all of one."""
+    y = _as_array(y)
+    if y.dtype == object and y.ndim == 1 and len({type(label) for label in y.tolist()}) == 1:
+        y = np.asarray(y.tolist())
+    assert_all_finite(y, input_name="y")
+    plain: Array = y
+    return plain
+
+
+def classes_as_json(classes: Any) -> dict[str, Any] | None:
+    """Describe classes for `classes_of_json`; None for several labels a row, whose number says it all."""
+    return None if isinstance(classes, list) else {"dtype": classes.dtype.str, "labels": classes.tolist()}
+
+
+def classes_of_json(description: Mapping[str, Any] | None, columns: int) -> Any:
+    """Make the classes that were described, or raise if they are no labels."""
+    if description is None:
+        return Labels.of_columns(columns).classes
+    dtype, labels = np.dtype(description["dtype"]), description["labels"]
+    if dtype.hasobject and not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"labels {labels!r} are neither numbers nor strings")
+    return np.array(labels, dtype)
+
+
+def _as_array(y: Any) -> Any:
+    return y.toarray() if sparse.issparse(y) else np.asarray(on_host(y))
+
+
+def indicators(y: Array) -> Array:
+    """Return the indicator matrix of several labels a row, or raise if it is none."""
+    check_array(y, dtype=np.float64, input_name="y")
+    if type_of_target(y) != "multilabel-indicator":
+        check_classification_targets(y)
+        raise ValueError(
+            "y has several columns that are not all 0 and 1: give an indicator matrix for several labels, or one "
+            "column of classes"
+        )
+    matrix: Array = y.astype(np.float32)
+    return matrix

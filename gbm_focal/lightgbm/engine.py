@@ -1,0 +1,141 @@
+"""LightGBM as `FocalClassifier` sees it: `LGBMClassifier`, and how it is fitted, asked and stored."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import lightgbm
+import numpy as np
+from sklearn.base import clone
+
+from .._inputs import Array
+from ..boosting import Engine, Plan, bar_of_rounds, metric_named
+from ..link import Link
+from .model_text import complete
+from .parameters import ALIASES, checked_parameters
+from .several_labels import OfPattern, Patterns
+from .training import begin, counting, kept_rounds, warn_if_no_split
+
+
+class LightGBM(Engine):
+    """`LGBMClassifier`; a fitted one that was loaded is a `Booster`."""
+
+    name = "lightgbm"
+    model_file = "model.txt"
+
+    def trains(self, estimator: Any) -> bool:
+        """Whether an estimator is an `LGBMClassifier`, and not the one for Dask."""
+        return isinstance(estimator, lightgbm.LGBMClassifier) and not isinstance(estimator, lightgbm.DaskLGBMClassifier)
+
+    def made(self, model: Any) -> bool:
+        """Whether a fitted model is an `LGBMClassifier` or a `Booster`."""
+        return isinstance(model, lightgbm.Booster) or self.trains(model)
+
+    def new_estimator(self, settings: Mapping[str, Any]) -> Any:
+        """Make an `LGBMClassifier`."""
+        return lightgbm.LGBMClassifier(**settings)
+
+    def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
+        """Fit a clone of an `LGBMClassifier` as the plan says, and its link, which the booster stores."""
+        given = {name: value for name, value in estimator.get_params().items() if value is not None}
+        _require_no_contradiction(given, plan)
+        metric = metric_named(plan.metric if plan.metric is not None else given.get("metric"), plan.totals.kind)
+        beginning = begin(plan, estimator.n_estimators, fit_params.get("init_model"), metric)
+        objective: Any = beginning.objective
+        of_metric: Any = beginning.metric
+        model = clone(estimator).set_params(metric="None", feature_pre_filter=False)
+        eval_set = plan.eval_set
+        patterns = Patterns(plan.totals.positive.size)
+        if plan.totals.kind == "multilabel":
+            y, eval_set = patterns.of(y), [(X_eval, patterns.of(y_eval)) for X_eval, y_eval in eval_set]
+            objective, of_metric = OfPattern(objective, patterns), OfPattern(of_metric, patterns)
+            model.set_params(num_class=patterns.columns)
+        model.set_params(objective=objective)
+        if eval_set:
+            fit_params = {**fit_params, "eval_sample_weight": plan.eval_weights, "eval_metric": of_metric}
+            if "eval_X" in inspect.signature(model.fit).parameters:  # LightGBM 4.7 has renamed it
+                fit_params["eval_X"], fit_params["eval_y"] = (tuple(part) for part in zip(*eval_set, strict=True))
+            else:
+                fit_params["eval_set"] = eval_set
+        with bar_of_rounds(plan.progress) as bar:
+            fit_params = {**fit_params, "callbacks": [*counting(bar), *(fit_params.get("callbacks") or ())]}
+            model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
+        model.set_params(objective=objective)  # of which Dask has put a worker's copy in its place
+        patterns.labels.clear()
+        beginning.objective.released()
+        booster = model.booster_
+        link = plan.link_after(
+            kept_rounds(booster), lambda: self.margin(model, X), plan.sample_weight, offset=beginning.intercept
+        )
+        complete(booster, booster.model_to_string(num_iteration=-1), link, beginning.intercept)
+        warn_if_no_split(booster)
+        return model, link
+
+    def margin(self, model: Any, X: Any) -> Array:
+        """Margins up to the best iteration."""
+        margin: Array = model.predict(X, raw_score=True)
+        return margin
+
+    def history(self, model: Any) -> dict[str, Any]:
+        """History of the metric on the evaluation sets."""
+        result: dict[str, Any] = model.evals_result_
+        return result
+
+    def best_iteration(self, model: Any) -> int | None:
+        """Where early stopping stopped, if it did; counted from 0, unlike LightGBM's own."""
+        best: int = model.best_iteration_
+        return best - 1 if best > 0 else None
+
+    def importances(self, model: Any) -> Array:
+        """Return the importances of the features, by `importance_type` of the estimator."""
+        if isinstance(model, lightgbm.Booster):
+            return np.asarray(model.feature_importance())
+        return np.asarray(model.feature_importances_)
+
+    def require_columns(self, X: Any) -> None:
+        """Raise for columns at which LightGBM would abort the process."""
+        module = type(X).__module__.partition(".")[0]
+        types = {}
+        if module == "polars":
+            types = {name: str(kind) for name, kind in X.schema.items()}
+        elif module == "pyarrow":
+            types = {field.name: str(field.type) for field in X.schema}
+        for name, kind in types.items():
+            if not re.fullmatch(r"u?int(8|16|32|64)|float(32|64)?|double|bool(ean)?", kind.lower()):
+                raise ValueError(
+                    f"column {name!r} is of type {kind}, at which LightGBM aborts the process: make it numbers, or "
+                    "give a pandas data frame with a category column"
+                )
+
+    def to_bytes(self, model: Any) -> bytes:
+        """Return the model in LightGBM's text format."""
+        booster = model if isinstance(model, lightgbm.Booster) else model.booster_
+        return str(booster.model_to_string()).encode()
+
+    def from_bytes(self, content: bytes, settings: Mapping[str, Any]) -> Any:
+        """Make a `Booster`; there is no public way to a fitted `LGBMClassifier`."""
+        return lightgbm.Booster(model_str=content.decode())
+
+    def version(self) -> str:
+        """LightGBM's version."""
+        return str(lightgbm.__version__)
+
+
+def _require_no_contradiction(given: Mapping[str, Any], plan: Plan) -> None:
+    """Raise if a parameter of the estimator contradicts the loss, or would be ignored."""
+    if "class_weight" in given:
+        raise ValueError(
+            f"class_weight={given['class_weight']!r} of the estimator has no effect: give class_weight to "
+            "FocalClassifier, or the loss alpha"
+        )
+    for alias in ALIASES["metric"][1:]:
+        if alias in given:
+            raise ValueError(f"{alias}={given[alias]!r} of the estimator would be ignored: call it metric")
+    classes = {"num_class": plan.totals.positive.size} if plan.totals.kind == "multiclass" else {}
+    checked_parameters({**{name: value for name, value in given.items() if name != "metric"}, **classes}, {})
+
+
+ENGINE = LightGBM()

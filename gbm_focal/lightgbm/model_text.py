@@ -1,0 +1,53 @@
+"""What a custom objective leaves out of LightGBM's model, link, loss and intercept: written there, and read again.
+
+The link stands among the parameters at the end of the text, ``[gbm_focal: {...}]``, which LightGBM keeps as they are.
+The intercept becomes part of the leaves of the first tree (or of the first K), so that it goes wherever the model goes.
+"""
+
+from __future__ import annotations
+
+import re
+
+import lightgbm
+
+from .._inputs import Array
+from ..link import Link
+from ..losses import Loss
+
+_ENTRY = re.compile(r"^\[gbm_focal: (.*)\]$", re.MULTILINE)
+
+
+def link_of(booster: lightgbm.Booster, loss: Loss | None = None) -> Link:
+    """Return the link that a booster stores, or the bare one of a loss."""
+    if loss is not None:
+        return Link.bare(loss, "multiclass" if booster.num_model_per_iteration() > 1 else "binary")
+    found = _ENTRY.search(booster.model_to_string(num_iteration=1))
+    if found is None:
+        raise ValueError(
+            "the booster's model has no entry 'gbm_focal', so its loss is unknown: train it with "
+            "gbm_focal.lightgbm.train, or pass loss="
+        )
+    return Link.from_json(found.group(1))
+
+
+def complete(booster: lightgbm.Booster, text: str, link: Link, intercept: Array) -> None:
+    """Make a booster of the text of its model, with link, loss and intercept."""
+    header, _, rest = _ENTRY.sub("", text).partition("\nfeature_names=")
+    if "\nobjective=" not in header:
+        header += f"\nobjective={_native_objective(link, intercept.size)}"
+    body, _, parameters = rest.partition("\nparameters:\n")
+    text = f"{header}\nfeature_names={body}\nparameters:\n[gbm_focal: {link.to_json()}]\n{parameters}"
+    booster.model_from_string(text).free_dataset()
+    if intercept.any():
+        for number, tree in enumerate(booster.dump_model(num_iteration=1)["tree_info"]):
+            for leaf in range(tree["num_leaves"]):
+                booster.set_leaf_output(number, leaf, booster.get_leaf_output(number, leaf) + intercept[number])
+
+
+def _native_objective(link: Link, columns: int) -> str:
+    """LightGBM's own objective with the same shape of predictions."""
+    if link.kind == "binary":
+        return "binary sigmoid:1"
+    if link.kind == "multiclass" and link.loss.has_softmax:
+        return f"multiclass num_class:{columns}"
+    return f"multiclassova num_class:{columns} sigmoid:1"

@@ -1,0 +1,270 @@
+"""The link: from a trained model's margins to probabilities and decisions, and how it is fitted and stored."""
+
+from __future__ import annotations
+
+import functools
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._inputs import Array
+from .kernels import cuda
+from .losses import KINDS, ClassTotals, Kind, Loss
+
+# Calls a function (posterior, weight) on each part of the training data, and returns the sum of the results.
+OverParts = Callable[[Callable[[Array, "Array | None"], Array]], Array]
+
+_SMALL = 100_000  # margins
+_BLOCK = 16_384  # rows at a time that stay in the cache, and add nothing to the memory of training
+_TOLERANCE = 1e-6  # relative error of a mean that the rounding of float32 still allows to reach
+
+
+@dataclass(frozen=True)
+class Link:
+    """What turns a trained model's margins into probabilities: its loss, and a shift of the log-odds per column.
+
+    Boosting on cross-entropy keeps the mean prediction over the training data at the base rate, because that is
+    what its gradients sum to. Other losses weigh the errors by where they are, and the mean posterior of a model
+    that fits imperfectly drifts from the base rate, under balanced cross-entropy by half. A constant shift of the
+    log-odds puts it back (calibration in the large: Steyerberg, Clinical Prediction Models, 2009, section 15.3).
+    """
+
+    loss: Loss
+    shift: tuple[float, ...]
+    kind: Kind = "binary"
+
+    @classmethod
+    def fitted(
+        cls,
+        loss: Loss,
+        totals: ClassTotals,
+        margin: Array,
+        weight: Array | None = None,
+        *,
+        offset: ArrayLike = 0.0,
+        summed: Callable[[Array], Array] = lambda own: own,
+    ) -> Link:
+        """Choose the shift at which the mean probability over the training data is the base rate.
+
+        `offset` is added to the margins. Where several processes hold parts of the data, `summed` adds up an array
+        over all of them.
+        """
+        # Small data get all digits, large ones half the memory.
+        kind = margin.dtype if margin.size <= _SMALL else np.dtype(np.float32)
+        tolerance = _TOLERANCE if kind == np.float32 else 1e-12
+        with cuda.beside(margin):
+            posterior = posterior_of_training(loss, totals.kind, margin, offset, kind)
+            if weight is not None:
+                weight = np.asarray(weight, like=margin)
+            return cls.fitted_to_sums(loss, totals, lambda sums: summed(sums(posterior, weight)), tolerance)
+
+    @classmethod
+    def fitted_to_sums(
+        cls, loss: Loss, totals: ClassTotals, over_parts: OverParts, tolerance: float = _TOLERANCE
+    ) -> Link:
+        """Choose that shift where the training data lie in parts.
+
+        `over_parts` calls a function with the posteriors and the weights of each part, wherever that is, and
+        returns the sum of what it returned.
+        """
+        rates = totals.base_rates()
+        if totals.kind == "multiclass":
+            return cls(loss, _shifts_of_classes(over_parts, rates, tolerance), totals.kind)
+        shifts = tuple(_shift_of(over_parts, column, rate, tolerance) for column, rate in enumerate(rates.tolist()))
+        return cls(loss, shifts, totals.kind)
+
+    @classmethod
+    def bare(cls, loss: Loss, kind: Kind = "binary") -> Link:
+        """Do without a shift."""
+        return cls(loss, (0.0,), kind)
+
+    def probabilities(self, margin: Array) -> Array:
+        """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1), or one a class, of shape (n, L)."""
+        with cuda.beside(margin):
+            shift = np.asarray(self.shift, like=margin)
+            if self.kind == "multiclass":
+                return _shifted_classes(self.loss.posterior(margin, multiclass=True), shift)
+            positive = _shifted(self.loss.posterior(margin), shift)
+            return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
+
+    def decision(self, margin: Array) -> Array:
+        """Score of the decision that the class weights stand for.
+
+        Of a label its log-odds, alpha eta against (1 - alpha) (1 - eta): positive where the label 1 costs less. Of
+        K classes the largest costs least: alpha_k eta_k where a mistake costs the alpha of the true class, and
+        eta_k - (1 - alpha_k) where, one versus rest, a wrongly predicted class costs its 1 - alpha as well.
+        """
+        columns = margin.shape[1] if margin.ndim == 2 else 1
+        if self.kind == "multiclass":
+            probabilities = self.probabilities(margin)
+            if self.loss.alpha is None:
+                return probabilities
+            if self.loss.has_softmax:
+                return probabilities * self.loss.softmax_weights(columns)
+            return probabilities - self.loss.class_weights(columns)[1]
+        positive, negative = self.loss.class_weights(columns)
+        prior = np.asarray(self.shift) + np.log(positive / negative)
+        return self.loss.log_odds(margin) + (prior if margin.ndim == 2 else float(prior[0]))
+
+    def classes(self, margin: Array) -> Array:
+        """Return the class, or the labels, that the decision calls for, from 0."""
+        decision = self.decision(margin)
+        chosen: Array = decision.argmax(axis=1) if self.kind == "multiclass" else (decision > 0).astype(np.int64)
+        return chosen
+
+    def to_json(self) -> str:
+        """Loss, shift and kind as JSON."""
+        return json.dumps({**json.loads(self.loss.to_json()), "log_odds_shift": self.shift, "kind": self.kind})
+
+    @classmethod
+    def from_json(cls, text: str) -> Link:
+        """Read what `to_json` wrote; nothing is imported or executed."""
+        loss = Loss.from_json(text)
+        try:
+            stored = json.loads(text)
+            shift = tuple(float(number) for number in stored["log_odds_shift"])
+            kind = stored.get("kind", "binary")
+            if kind not in KINDS or not np.all(np.isfinite(shift)):
+                raise ValueError(kind, shift)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"not the JSON description of a loss and its link: {text!r}") from error
+        return cls(loss, shift, kind)
+
+
+def keeps_the_base_rate(loss: Loss, kind: Kind = "binary") -> bool:
+    """Whether the gradients sum to the error of the mean posterior, because l0' - l1' is constant."""
+    if kind == "multiclass" and not loss.has_softmax:
+        return False  # the posteriors are divided by their sum
+    if kind == "multiclass":
+        columns = 2 if np.ndim(loss.alpha) == 0 else np.size(loss.alpha)  # type: ignore[arg-type]
+        margin = np.linspace([-5.0] * columns, np.arange(columns), 4)
+        gradients = np.array([loss.gradient_hessian(np.full(4, label), margin)[0] for label in range(columns)])
+        differences = gradients[1:] - gradients[:1]  # -(e_t - e_0) for cross-entropy
+        return bool(np.allclose(differences, differences[:, :1], rtol=1e-9))
+    columns = np.size(loss.alpha) if np.ndim(loss.alpha) else 1  # type: ignore[arg-type]
+    margin = np.repeat([[-5.0], [-1.0], [0.0], [2.0]], columns, axis=1)
+    on_0, on_1 = (loss.gradient_hessian(np.full(margin.shape, label), margin)[0] for label in (0, 1))
+    return bool(np.allclose(on_0 - on_1, (on_0 - on_1)[0], rtol=1e-9))
+
+
+def posterior_of_training(loss: Loss, kind: Kind, margin: Array, offset: ArrayLike, dtype: Any = np.float32) -> Array:
+    """Bare posteriors of margins, as the search of the shift takes them."""
+    posterior = np.empty_like(margin, dtype)
+    if margin.shape[0]:  # a part without rows does not know its columns
+        loss.fill_posterior(margin, posterior, offset=offset, multiclass=kind == "multiclass")
+    return posterior
+
+
+def _shift_of(over_parts: OverParts, column: int, base_rate: float, tolerance: float) -> float:
+    # Newton's method on the logarithm of the mean, which is nearly linear in the shift: 3 or 4 steps.
+    shift = 0.0
+    for _ in range(50):
+        summed, slope, total = over_parts(functools.partial(_sums_of_column, column=column, shift=shift)).tolist()
+        mean, slope = summed / total, slope / total
+        if abs(mean / base_rate - 1) < tolerance:
+            return shift
+        if not (mean > 0 and slope > 0):
+            break
+        shift += float(np.clip(np.log(base_rate / mean) * mean / slope, -1, 1))
+    if abs(mean / base_rate - 1) < 1e-3:
+        return shift
+    _warn_of_no_shift(base_rate)
+    return 0.0
+
+
+def _sums_of_column(posterior: Array, weight: Array | None, *, column: int, shift: float) -> Array:
+    """Weighted sum of the shifted probabilities, its derivative by the shift, and the sum of the weights."""
+    mean = slope = total = 0.0
+    probabilities = posterior.reshape(posterior.shape[0], -1)[:, column] if posterior.size else posterior
+    block = max(probabilities.size, 1) if cuda.is_device_array(probabilities) else _BLOCK
+    for start in range(0, probabilities.size, block):
+        shifted = _shifted(probabilities[start : start + block], shift)
+        variance = shifted * (1 - shifted)
+        if weight is not None:
+            w = weight[start : start + block]
+            shifted *= w
+            variance *= w
+        # Sums, because a product with the weights would be BLAS, whose threads wait for those of the engine.
+        mean += float(shifted.sum())
+        slope += float(variance.sum())
+        total += shifted.size if weight is None else float(w.sum())
+    return np.array([mean, slope, total])
+
+
+def _shifted(posterior: Array, shift: float | Array) -> Array:
+    """Probability whose log-odds are those of the posterior plus the shift, in the posterior's type."""
+    odds = np.exp(shift, dtype=np.float64).astype(posterior.dtype) * posterior
+    shifted: Array = odds / (odds + (1 - posterior))
+    return shifted
+
+
+def _shifts_of_classes(over_parts: OverParts, rates: Array, tolerance: float) -> tuple[float, ...]:
+    # Newton's method on the means, once near; before, each class's logarithm as if it were alone.
+    shift = np.zeros(rates.size)
+    for _ in range(100):
+        *summed, total = over_parts(functools.partial(_sums_of_classes, shift=shift))
+        mean = np.array(summed) / total
+        error = np.log(np.maximum(mean, np.finfo(np.float64).tiny) / rates)
+        if np.max(np.abs(error)) < tolerance:
+            break
+        if np.max(np.abs(error)) > 0.1:
+            shift = shift - error
+        else:
+            slope = over_parts(functools.partial(_slope_of_classes, shift=shift)) / total
+            # A shift of all classes alike changes nothing; the ones say that it is not wanted.
+            step = np.linalg.solve(slope + np.outer(rates, rates), rates - mean)
+            shift = shift + np.clip(step, -1, 1)
+        shift = shift - shift.mean()
+    if np.max(np.abs(error)) < 1e-3:
+        return tuple(shift.tolist())
+    _warn_of_no_shift(rates.tolist())
+    return (0.0,)
+
+
+def _sums_of_classes(posterior: Array, weight: Array | None, *, shift: Array) -> Array:
+    """Weighted sums of the shifted probabilities, and the sum of the weights."""
+    sums = np.zeros(shift.size + 1)
+    for start in range(0, posterior.shape[0], _BLOCK):
+        shifted = _shifted_classes(posterior[start : start + _BLOCK], shift)
+        if weight is not None:
+            shifted *= weight[start : start + _BLOCK, np.newaxis]
+        sums[:-1] += shifted.sum(axis=0, dtype=np.float64)
+        sums[-1] += shifted.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
+    return sums
+
+
+def _slope_of_classes(posterior: Array, weight: Array | None, *, shift: Array) -> Array:
+    """Weighted sum of the derivatives of the shifted probabilities by the shifts, shape (K, K).
+
+    It comes from a part of the rows, scaled to all, which bends the path to the shift and not its end.
+    """
+    if posterior.shape[0] == 0:
+        return np.zeros((shift.size, shift.size))
+    part = slice(None, None, max(1, posterior.shape[0] // 20_000))
+    p = _shifted_classes(posterior[part].astype(np.float64), shift)
+    w = np.ones(p.shape[0]) if weight is None else weight[part].astype(np.float64)
+    scale = (posterior.shape[0] if weight is None else float(weight.sum())) / max(
+        float(w.sum()), float(np.finfo(np.float64).tiny)
+    )
+    slope: Array = scale * (np.diag(w @ p) - np.einsum("i,ik,il->kl", w, p, p))
+    return slope
+
+
+def _shifted_classes(posterior: Array, shift: Array) -> Array:
+    odds = np.exp(shift).astype(posterior.dtype) * posterior
+    shifted: Array = odds / odds.sum(axis=1, keepdims=True)
+    return shifted
+
+
+def _warn_of_no_shift(rates: Any) -> None:
+    warnings.warn(
+        f"no shift of the log-odds brings the mean probability to the base rate {rates!r}, so predict_proba is "
+        "the bare posterior; most predictions are at 0 or 1, and a smaller learning rate or fewer rounds may help",
+        RuntimeWarning,
+        stacklevel=7,
+    )

@@ -1,0 +1,140 @@
+"""Saved models: one zip archive of the engine's own format and a description in JSON, written, read and audited.
+
+Nothing in it is executed when it is read: no pickle, no import by a name that the file says. The model itself is parsed
+by the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from .boosting import ENGINES, Engine
+from .link import Link
+
+_FORMAT = 1  # raised when older versions could no longer read the files
+_DESCRIPTION = "gbm_focal.json"
+_LARGEST_DESCRIPTION = 64 * 2**20  # bytes; beyond that the file is not one of ours
+
+Path = str | os.PathLike[str]
+
+
+def write(path: Path, engine: Engine, model: Any, link: Link, description: Mapping[str, Any]) -> None:
+    """Write a model of an engine, its link, and whatever JSON shall stand beside them."""
+    content = engine.to_bytes(model)
+    described = {
+        "format": _FORMAT,
+        "engine": engine.name,
+        "versions": {name: metadata.version(name) for name in ("gbm_focal", "scikit-learn", "numpy")},
+        "engine_version": engine.version(),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "link": json.loads(link.to_json()),
+        **description,
+    }
+    text = json.dumps(described, indent=1, allow_nan=True)  # before the file is opened, because it may fail
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_DESCRIPTION, text)
+        archive.writestr(engine.model_file, content)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The content of a saved model, whose checksum is right."""
+
+    path: Path
+    engine: Engine
+    description: dict[str, Any]
+    content: bytes
+
+    @contextlib.contextmanager
+    def understood(self) -> Iterator[dict[str, Any]]:
+        """Yield the description; what is missing or wrong in it becomes an error that names the file."""
+        try:
+            yield self.description
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise _not_readable(self.path, error) from error
+
+    def link(self) -> Link:
+        """Return the link."""
+        return Link.from_json(json.dumps(self.description["link"]))
+
+    def model(self, settings: Mapping[str, Any]) -> Any:
+        """Let the engine read the model."""
+        try:
+            return self.engine.from_bytes(self.content, settings)
+        except Exception as error:  # whatever the engine makes of a damaged model
+            raise ValueError(f"{self.path} holds a model that {self.engine.name} cannot read: {error}") from error
+
+
+def read(path: Path) -> Archive:
+    """Read an archive, or raise a ValueError if it is damaged, no saved model, or of a newer format."""
+    with open(path, "rb") as file:
+        packed = io.BytesIO(file.read())
+    try:
+        with zipfile.ZipFile(packed) as archive:
+            if archive.getinfo(_DESCRIPTION).file_size > _LARGEST_DESCRIPTION:
+                raise ValueError(f"{_DESCRIPTION} is larger than any description")
+            description = json.loads(archive.read(_DESCRIPTION))
+            if not isinstance(description, dict) or not isinstance(description.get("format"), int):
+                raise ValueError(f"{_DESCRIPTION} has no format")
+            if description["format"] > _FORMAT:
+                raise ValueError(
+                    f"it has format {description['format']}, written by gbm_focal "
+                    f"{description.get('versions', {}).get('gbm_focal')}; this version reads up to {_FORMAT}"
+                )
+            engine = ENGINES.named(description.get("engine"))
+            content = archive.read(engine.model_file)
+    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError) as error:
+        raise _not_readable(path, error) from error
+    if hashlib.sha256(content).hexdigest() != description.get("sha256"):
+        raise ValueError(f"{path} is damaged: the checksum of its model differs from the one stored beside it")
+    return Archive(path, engine, description, content)
+
+
+def _not_readable(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path} is not a model that this version can read: {error}")
+
+
+# ---- parameters as JSON ----
+
+
+def plain(value: Any) -> Any:
+    """Python's number for NumPy's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def plain_part(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the parameters that JSON holds, and the names of the others."""
+    numbers = {str(name): plain(value) for name, value in parameters.items()}
+    kept = {name: value for name, value in numbers.items() if _is_plain(value)}
+    return kept, [name for name in numbers if name not in kept]
+
+
+def pairs(by_label: Any) -> Any:
+    """Numbers by label as pairs, because the keys of JSON are words; anything else stays as it is."""
+    if not isinstance(by_label, Mapping):
+        return by_label
+    return [[plain(label), plain(number)] for label, number in by_label.items()]
+
+
+def of_pairs(stored: Any) -> Any:
+    """Undo `pairs`."""
+    return dict(map(tuple, stored)) if isinstance(stored, list) else stored
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return value is None or isinstance(value, bool | int | float | str)

@@ -1,0 +1,265 @@
+"""Training by XGBoost's own functions, and what its boosters predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from .._inputs import Array
+from ..boosting import Plan, bar_of_rounds, checked_totals, warn_of_no_split, weights_of_engine
+from ..link import Link
+from ..losses import Hessian, Loss, require_loss
+from .collective import COLLECTIVE
+from .objective import Metric, Objective
+from .parameters import base_score, checked_parameters, classes_of, device_of
+
+_ATTRIBUTE = "gbm_focal"
+
+
+def train(
+    params: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    dtrain: xgboost.DMatrix,
+    num_boost_round: int = 10,
+    *,
+    loss: Loss,
+    hessian: Hessian = "fisher",
+    max_step: float | None = 2.0,
+    normalize: bool = True,
+    calibrate: bool = True,
+    progress: bool = False,
+    **engine_kwargs: Any,
+) -> xgboost.Booster:
+    """Train a booster on a loss, as `xgboost.train` does.
+
+    Parameters
+    ----------
+    params : dict or list of pairs
+        XGBoost's parameters. `objective` and, unless given, `base_score` are set here. Of XGBoost's metrics
+        only those of the order are accepted (auc, aucpr, ...), and none for classes: the others would take
+        sigmoid(margin) for a probability. `num_class` says that the labels are classes.
+    dtrain : DMatrix or QuantileDMatrix
+        Labels 0 or 1, of shape (n,) or (n, L), or classes 0 to num_class - 1; its weights and its base_margin
+        count. Before XGBoost 3.1, which has one base_score for all columns, training on more than one column
+        starts at 0 instead of the intercepts.
+    num_boost_round : int, default 10
+    loss : Loss
+    hessian, max_step, normalize
+        See `Objective`.
+    calibrate : bool, default True
+        Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
+        `dtrain` is the base rate; see `gbm_focal.link.Link`. The trees and the margins are not touched.
+        Cross-entropy needs no shift and gets none.
+    progress : bool, default False
+        Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
+    **engine_kwargs
+        All other arguments of `xgboost.train`: `evals`, `early_stopping_rounds`, `callbacks`, ... . With
+        `xgb_model` training goes on from that model's margins, and no new intercept is set. `custom_metric`
+        is by default `Metric(loss)`, the one that early stopping looks at.
+
+    Returns
+    -------
+    xgboost.Booster
+        Its attribute "gbm_focal" holds the loss as JSON.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter contradicts the loss, or labels or weights are invalid.
+    """
+    require_loss(loss)
+    settings = checked_parameters(params)
+    if "obj" in engine_kwargs:
+        raise ValueError("obj is made from loss here: leave it out, or call xgboost.train(obj=Objective(loss))")
+    if not isinstance(dtrain, xgboost.DMatrix):
+        raise TypeError(f"dtrain is a {type(dtrain).__name__}: give xgboost.DMatrix(X, label=y), or QuantileDMatrix")
+    y = dtrain.get_label()
+    if y.size == 0 and (dtrain.num_row() or COLLECTIVE.number() == 1):
+        raise ValueError("dtrain has no labels: give DMatrix(..., label=y) with y of 0 and 1")
+    if y.size > dtrain.num_row():
+        y = y.reshape(dtrain.num_row(), -1)
+    weight = weights_of_engine(dtrain.get_weight())
+    classes = classes_of(settings)
+    totals = checked_totals("dtrain", COLLECTIVE.totals(y, weight, classes), classes)
+    del y, weight
+    plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
+    arguments = arguments_of_training(plan, settings, num_boost_round, calibrate, engine_kwargs, dtrain)
+    with bar_of_rounds(progress, num_boost_round) as bar:
+        arguments["callbacks"] = [*counting(bar), *arguments["callbacks"]]
+        booster = xgboost.train(dtrain=dtrain, num_boost_round=num_boost_round, **arguments)
+    warn_if_no_split(booster)
+    return booster
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What every training begins with, whoever runs its rounds: `train`, Dask, or a scikit-learn class."""
+
+    start: xgboost.Booster | None  # the model to continue
+    base_score: dict[str, Any]  # the parameter, unless the start is another
+    objective: Objective
+    metric: Metric
+
+
+def begin(
+    plan: Plan, given: Mapping[str, Any], rounds: int, start: Any, metric: str | Callable[..., Any] | None = None
+) -> Beginning:
+    """Begin a training of so many rounds.
+
+    `given` are XGBoost's parameters, and `start` is the model to continue, if there is one.
+    """
+    first_round, score = 0, {}
+    if start is not None:
+        start = _to_continue(start)
+        first_round = start.num_boosted_rounds()
+    elif given.get("base_score") is None:
+        score = base_score(plan)
+    device = device_of(given)
+    objective = Objective(plan.loss, **plan.conditioning, device=device)
+    objective.fixed_on(plan.totals, np.zeros(1), first_round)
+    resolved = plan.loss_after(first_round + rounds)
+    Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
+    return Beginning(start, score, objective, Metric(resolved, metric, device=device).of_one_training())
+
+
+def arguments_of_training(
+    plan: Plan,
+    settings: dict[str, Any],
+    num_boost_round: int,
+    calibrate: bool,
+    engine_kwargs: dict[str, Any],
+    dtrain: xgboost.DMatrix | None = None,
+) -> dict[str, Any]:
+    """Return what `xgboost.train`, or its form for several workers, is called with to carry out a plan.
+
+    `settings` are the parameters. Where the workers make `dtrain`, each of them finds its own.
+    """
+    beginning = begin(plan, settings, num_boost_round, engine_kwargs.get("xgb_model"))
+    calibration = _Calibration(plan, beginning.objective, calibrate, dtrain)
+    return {
+        "custom_metric": beginning.metric,
+        **engine_kwargs,
+        "params": {**settings, **beginning.base_score},
+        "obj": beginning.objective,
+        "xgb_model": beginning.start,
+        "callbacks": [*(engine_kwargs.get("callbacks") or ()), calibration],
+    }
+
+
+def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
+    """Posterior probabilities of a booster that `train` made, in this process or another.
+
+    Parameters
+    ----------
+    booster : xgboost.Booster
+    data : DMatrix, or anything that `Booster.inplace_predict` takes
+    loss : Loss, optional
+        For boosters that do not know their loss, because `xgboost.train` made them: the bare posterior.
+    **predict_kwargs
+        For `Booster.predict`; by default `iteration_range` ends at the best iteration, if there was early
+        stopping.
+
+    Returns
+    -------
+    ndarray of shape (n, 2) with the probabilities of 0 and 1; (n, K) of K classes; (n, L) of 1 for L labels
+
+    Raises
+    ------
+    ValueError
+        If the booster does not know its loss, and none is given.
+    """
+    link = link_of(booster, loss)
+    predict_kwargs.setdefault("iteration_range", best_iterations(booster))
+    if isinstance(data, xgboost.DMatrix):
+        margin = booster.predict(data, output_margin=True, **predict_kwargs)
+    else:
+        margin = booster.inplace_predict(data, predict_type="margin", **predict_kwargs)
+    return link.probabilities(margin)
+
+
+def link_of(booster: xgboost.Booster, loss: Loss | None = None) -> Link:
+    """Return the link that a booster stores, or the bare one of a loss."""
+    if loss is not None:
+        return Link.bare(loss, "multiclass" if '"multi:' in booster.save_config() else "binary")
+    stored = booster.attr(_ATTRIBUTE)
+    if stored is None:
+        raise ValueError(
+            "the booster has no attribute 'gbm_focal', so its loss is unknown: train it with "
+            "gbm_focal.xgboost.train, or pass loss="
+        )
+    return Link.from_json(stored)
+
+
+def store_link(booster: xgboost.Booster, link: Link) -> None:
+    """Write a link where `link_of` finds it, in whatever file the booster is saved."""
+    booster.set_attr(**{_ATTRIBUTE: link.to_json()})
+
+
+class _Calibration(xgboost.callback.TrainingCallback):
+    """Stores the link in the booster when training ends, while XGBoost has the margins of the training data at hand."""
+
+    def __init__(self, plan: Plan, objective: Objective, calibrate: bool, dtrain: xgboost.DMatrix | None) -> None:
+        self._plan = plan
+        self._objective = objective
+        self._calibrate = calibrate
+        self._dtrain = dtrain
+
+    def after_training(self, model: xgboost.Booster) -> xgboost.Booster:
+        dtrain = self._objective.training_data() if self._dtrain is None else self._dtrain
+
+        def margin() -> Array:
+            of_training = model.predict(dtrain, output_margin=True, iteration_range=best_iterations(model))
+            return self._objective.beside_gradients(of_training, self._plan.totals.kind)
+
+        known = self._calibrate and dtrain is not None
+        weight = weights_of_engine(dtrain.get_weight()) if known else None
+        link = self._plan.link_after(kept_rounds(model), margin if known else None, weight, processes=COLLECTIVE)
+        store_link(model, link)
+        return model
+
+
+class _Counting(xgboost.callback.TrainingCallback):
+    """Moves a progress bar."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        self._bar.update()
+        return False
+
+
+def counting(bar: Any) -> list[xgboost.callback.TrainingCallback]:
+    """Return what goes before other callbacks, because one that stops the training hides those after it."""
+    return [] if bar is None else [_Counting(bar)]
+
+
+def _to_continue(model: Any) -> xgboost.Booster:
+    """Copy a model without its best iteration, which would hide the trees to come."""
+    if isinstance(model, xgboost.XGBModel):
+        model = model.get_booster()
+    booster = model.copy() if isinstance(model, xgboost.Booster) else xgboost.Booster(model_file=model)
+    booster.set_attr(best_iteration=None, best_score=None)
+    return booster
+
+
+def best_iterations(booster: xgboost.Booster) -> tuple[int, int]:
+    """Range of the iterations up to the best one; (0, 0), all of them, where there was no early stopping."""
+    best = booster.attr("best_iteration")
+    return (0, 0) if best is None else (0, int(best) + 1)
+
+
+def kept_rounds(booster: xgboost.Booster) -> int:
+    """How many rounds count: up to the best one, if there was early stopping."""
+    rounds: int = best_iterations(booster)[1] or booster.num_boosted_rounds()
+    return rounds
+
+
+def warn_if_no_split(booster: xgboost.Booster) -> None:
+    """Warn of a booster whose trees are all a single leaf."""
+    trees = booster.num_boosted_rounds() > 0 and '"gblinear"' not in booster.save_config()
+    if trees and not booster.get_score(importance_type="weight"):
+        warn_of_no_split()
