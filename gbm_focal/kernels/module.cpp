@@ -39,13 +39,18 @@ void with_loss(const Losses& losses, std::int64_t column, const Work& work) {
     work(Loss(losses.parameters.data(), losses.positive_weight.at(column), losses.negative_weight.at(column)));
 }
 
+// Whether powers with this exponent go by multiplication.
+template <class Real>
+bool is_small_integer(double exponent) {
+    return exponent <= IntegerExponent<Real>::LARGEST && exponent == std::floor(exponent);
+}
+
 // The two families with gammas: powers by multiplication where both are small integers.
 template <template <class, template <class> class> class Loss, class Real, class Work>
 void with_gammas(const Losses& losses, std::int64_t column, const Work& work) {
-    constexpr double largest = IntegerExponent<Real>::LARGEST;
     bool small = true;
     for (std::size_t i = 0; i < 2 && i < losses.parameters.size(); ++i)
-        small = small && losses.parameters[i] <= largest && losses.parameters[i] == std::floor(losses.parameters[i]);
+        small = small && is_small_integer<Real>(losses.parameters[i]);
     if (small) with_loss<Loss<Real, IntegerExponent>>(losses, column, work);
     else with_loss<Loss<Real, RealExponent>>(losses, column, work);
 }
@@ -151,8 +156,7 @@ bool for_each_class_block(const Losses& losses, const Input* y, const Input& mar
         return true;
     };
     const double gamma = losses.parameters[0];
-    if (gamma <= IntegerExponent<Real>::LARGEST && gamma == std::floor(gamma))
-        return run(SoftmaxFocal<Real, IntegerExponent>(&gamma));
+    if (is_small_integer<Real>(gamma)) return run(SoftmaxFocal<Real, IntegerExponent>(&gamma));
     return run(SoftmaxFocal<Real, RealExponent>(&gamma));
 }
 
