@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 from sklearn.base import clone
 
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss, PowerCrossEntropy
+from gbm_focal.kernels.arrays import readable
 from gbm_focal.link import Link, _shifted
 from gbm_focal.losses import ClassTotals
 
@@ -95,6 +96,9 @@ def views(array):
     record = np.zeros(array.shape, [("tag", "i1"), ("number", array.dtype)])  # strides that split an element
     record["number"] = array
     yield record["number"]
+    unaligned = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    unaligned[...] = array
+    yield unaligned
     read_only = array.copy()
     read_only.flags.writeable = False
     yield read_only
@@ -119,6 +123,12 @@ def test_any_strides_and_no_change_to_the_callers_arrays(loss, columns):
                 np.testing.assert_array_equal(result, want)
             for array, copied in zip((y_view, z_view, w_view), before, strict=True):
                 np.testing.assert_array_equal(array, copied)
+
+
+def test_kernels_get_aligned_elements():
+    unaligned = np.zeros(25, np.uint8)[1:].view(np.float64)
+    assert not unaligned.flags.aligned
+    assert readable(unaligned, np.float64).flags.aligned
 
 
 def test_pandas_and_empty_input(loss):

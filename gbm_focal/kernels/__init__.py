@@ -7,11 +7,13 @@ a CUDA device (they are CuPy arrays), `cuda` computes there; else the host does.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from . import cuda
+from .arrays import readable
 
 try:
     from ._host import Losses
@@ -27,7 +29,7 @@ except ImportError as error:
 
 __all__ = ["Losses", "cuda", "gradient_hessian", "posterior", "value"]
 
-_READABLE = frozenset(np.dtype(t) for t in ("f4", "f8", "i4", "i8", "u1", "?"))
+_readable = functools.partial(readable, otherwise=np.float64)
 
 
 def value(losses: Losses, y_true: Any, margin: Any, sample_weight: Any, out: Any) -> bool:
@@ -80,13 +82,3 @@ def posterior(losses: Losses, margin: Any, out: Any) -> bool:
     if cuda.is_device_array(margin):
         return cuda.posterior(losses, margin, out)
     return _posterior(losses, _readable(margin), out)
-
-
-def _readable(array: Any) -> Any:
-    # Rare layouts (other types, byte order, strides that split an element) are converted as a whole.
-    if array is None:
-        return None
-    whole = all(stride % array.itemsize == 0 for stride in array.strides)
-    if array.dtype in _READABLE and array.dtype.isnative and array.flags.aligned and whole:
-        return array
-    return np.ascontiguousarray(array, dtype=np.float64)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import C_NAMES, readable
+
 if TYPE_CHECKING:
     from ._host import Losses
 
@@ -39,7 +41,6 @@ _PARAMETER_SLOTS = 8  # as in device.h
 _LARGEST_INTEGER_EXPONENT = 4  # IntegerExponent::LARGEST of losses.h
 _OPTIONS = ("--std=c++17",)
 _INSTALL = "pip install 'gbm_focal[gpu]' for CUDA 13, or pip install cupy-cuda12x for CUDA 12"
-_TYPE_NAMES = {"f4": "float", "f8": "double", "i4": "int", "i8": "long long", "u1": "unsigned char", "b1": "bool"}
 
 
 def is_device_array(array: Any) -> bool:
@@ -139,8 +140,8 @@ def _launch(
 ) -> bool:
     cupy = _cupy()
     with margin.device:
-        y, weight = _readable(y, first.dtype), _readable(weight, first.dtype)
-        margin = _readable(margin.astype(first.dtype, copy=False), first.dtype)
+        y, weight = readable(y, first.dtype), readable(weight, first.dtype)
+        margin = readable(margin.astype(first.dtype, copy=False), first.dtype)
         rows, columns = margin.shape[0], margin.shape[1] if margin.ndim == 2 else 1
         joint = losses.family == "softmax"
         elements = rows if joint else rows * columns
@@ -176,7 +177,7 @@ def _launch(
 
 
 def _loss_name(losses: Losses, dtype: Any) -> str:
-    real = _TYPE_NAMES[dtype.str[1:]]
+    real = C_NAMES[dtype]
     gammas = losses.parameters[:2]
     whole = all(gamma <= _LARGEST_INTEGER_EXPONENT and gamma == int(gamma) for gamma in gammas)
     exponent = "gbm_focal::IntegerExponent" if whole else "gbm_focal::RealExponent"
@@ -215,18 +216,8 @@ def _settings(parameters: tuple[float, ...], of_columns: tuple[float, ...], devi
     return settings
 
 
-def _readable(array: Any, real: Any) -> Any:
-    # Rare types and layouts are converted as a whole, to the type that is computed in.
-    if array is None:
-        return None
-    whole = all(stride % array.itemsize == 0 for stride in array.strides)
-    if array.dtype.str[1:] in _TYPE_NAMES and array.dtype.isnative and whole:
-        return array
-    return array.astype(real)
-
-
 def _type_name(array: Any, otherwise: Any) -> str:
-    return _TYPE_NAMES[(otherwise if array is None else array).dtype.str[1:]]
+    return C_NAMES[(otherwise if array is None else array).dtype]
 
 
 def _strides(array: Any) -> tuple[int, int]:
