@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
-import inspect
 import json
 import re
 import warnings
@@ -16,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import get_scorer, get_scorer_names
 
 from ._inputs import check_rows
 from .kernels import cuda
 from .losses import Array, ClassTotals, Hessian, Kind, Loss, check_hessian
+from .metrics.scorers import is_scorer, name_and_direction, scorer_of
 
 # XGBoost guesses from such a beginning that a metric is to be maximised.
 MAXIMISED_PREFIXES = ("auc", "map", "ndcg", "pre")
@@ -256,8 +254,8 @@ class BaseMetric:
         check_rows(y, margin, weight)
         y = y.astype(np.int64)
         weights = {} if weight is None else {"sample_weight": weight}
-        if isinstance(self.metric, str) or _is_scorer(self.metric):
-            return float(_scorer(self.metric)(predictions, np.empty((y.shape[0], 0)), y, **weights))
+        if isinstance(self.metric, str) or is_scorer(self.metric):
+            return float(scorer_of(self.metric)(predictions, np.empty((y.shape[0], 0)), y, **weights))
         scores = predictions.probabilities
         return float(self.metric(y, scores[:, 1] if kind == "binary" else scores, **weights))  # type: ignore[misc]
 
@@ -280,57 +278,10 @@ class _Predictions(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.predicted
 
 
-def _is_scorer(metric: Any) -> bool:
-    """Whether a callable is a scorer(estimator, X, y), not a metric(y_true, y_score)."""
-    parameters = list(inspect.signature(metric).parameters)
-    return len(parameters) >= 3 and parameters[0] == "estimator"
-
-
-def _scorer(metric: Any) -> Any:
-    """Return a scorer of scikit-learn or of `gbm_focal.metrics`, by its name, or the scorer that was given."""
-    from .metrics import SCORERS  # here, because few trainings need it
-
-    if not isinstance(metric, str):
-        return metric
-    if metric in SCORERS:
-        return SCORERS[metric]
-    try:
-        return get_scorer(metric)
-    except ValueError as error:
-        near = difflib.get_close_matches(metric, [*get_scorer_names(), *SCORERS], n=3)
-        meant = (
-            f"did you mean {' or '.join(map(repr, near))}?" if near else "sklearn.metrics.get_scorer_names() has them"
-        )
-        message = f"metric={metric!r} is no scorer of scikit-learn or of gbm_focal.metrics.SCORERS: {meant}"
-        raise ValueError(message) from error
-
-
 def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:
     if metric is None:
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(loss).__name__).lower(), False
-    if isinstance(metric, str):
-        _scorer(metric)
-        return metric, True
-    if not callable(metric):
-        raise TypeError(
-            f"metric={metric!r} is a {type(metric).__name__}: give the name of a scikit-learn scorer, or a function "
-            "metric(y_true, y_score)"
-        )
-    if _is_scorer(metric):
-        return str(getattr(metric, "__name__", "score")), True
-    if isinstance(metric, functools.partial):  # which has neither name nor direction of its own
-        metric = metric.func
-    name = str(getattr(metric, "__name__", type(metric).__name__))
-    if hasattr(metric, "greater_is_better"):
-        return name, bool(metric.greater_is_better)
-    if name.endswith(("_score", "_auc", "auc", "precision", "recall")):
-        return name, True
-    if name.endswith(("_loss", "_error", "_deviance", "_cost")):
-        return name, False
-    raise ValueError(
-        f"metric={name} does not say whether greater is better: give the function an attribute greater_is_better, or "
-        "let its name end with _score (greater is better), _loss or _error (smaller is)"
-    )
+    return name_and_direction(metric)
 
 
 NO_METRIC = frozenset(("none", "null", "na", "custom", ""))  # LightGBM's words for it

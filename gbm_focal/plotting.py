@@ -21,7 +21,10 @@ from ._inputs import Array, margins
 from .boosting import require_loss
 from .classifier import FocalClassifier
 from .losses import Hessian, Loss
-from .metrics import AlertCurve, Binning, Reliability, checked_costs, one_problem, reliability_curve
+from .metrics.alerts import AlertCurve
+from .metrics.calibration import Binning, Reliability, reliability_curve
+from .metrics.costs import checked_costs
+from .metrics.problem import one_problem
 
 __all__ = ["LossDisplay", "ReliabilityDisplay", "ThresholdDisplay"]
 

@@ -1,0 +1,88 @@
+"""What all metrics judge: labels to find, their scores and weights, checked."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _inputs
+from .._inputs import Array, check_rows, weights
+
+
+class Problem(NamedTuple):
+    """One label to find, of rows with weight."""
+
+    positive: Array  # of bool
+    score: Array
+    weight: Array  # > 0
+
+
+def one_problem(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None) -> Problem:
+    """Rows of one label to find, checked."""
+    if np.ndim(y_score) != 1:
+        raise ValueError(f"y_score has shape {np.shape(y_score)}: give the scores of the label to find, shape (n,)")
+    (problem,) = problems(y_true, y_score, pos_label, sample_weight)
+    return problem
+
+
+def problems(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None) -> list[Problem]:
+    """Each column of the scores with its labels; classes one versus rest."""
+    score = _inputs.scores(y_score)
+    y = np.asarray(y_true)
+    if y.shape[:1] != score.shape[:1] or y.ndim > score.ndim or (y.ndim == 2 and y.shape != score.shape):
+        raise ValueError(
+            f"y_true has shape {y.shape} and y_score {score.shape}: give both one shape, (n,) or (n, L), or classes of "
+            "shape (n,) with scores of shape (n, K)"
+        )
+    if y.shape[0] == 0:
+        raise ValueError("y_true has no rows: give one or more")
+    weight = checked_weights(sample_weight, y.shape[0])
+    counts = weight > 0
+    if score.ndim == 1:
+        return [Problem(_is_positive(y[counts], pos_label), score[counts], weight[counts])]
+    if pos_label is not None:
+        raise ValueError(
+            f"pos_label={pos_label!r} is for scores of shape (n,), but y_score has {score.shape}: leave it"
+        )
+    if y.ndim == 1 and score.shape[1] < 3:
+        raise ValueError(
+            f"y_score has shape {score.shape} beside labels of shape {y.shape}: of two classes give the scores of the "
+            "one to find, y_score[:, 1]"
+        )
+    check_rows(_inputs.labels(y), None, weight, score.shape[1] if y.ndim == 1 else None)
+    positive = y[:, np.newaxis] == np.arange(score.shape[1]) if y.ndim == 1 else y == 1
+    return [
+        Problem(positive[counts, column], score[counts, column], weight[counts]) for column in range(score.shape[1])
+    ]
+
+
+def _is_positive(y: Array, pos_label: Any) -> Array:
+    if pos_label is not None:
+        positive: Array = np.asarray(y == pos_label, dtype=bool)
+        if not positive.any():
+            found = ", ".join(repr(label) for label in np.unique(y).tolist()[:5])
+            raise ValueError(f"pos_label={pos_label!r} is not among the labels {found}: give one that is")
+        return positive
+    present = set(np.unique(y).tolist())
+    if not (present <= {0, 1} or present <= {-1, 1}):
+        found = ", ".join(repr(label) for label in sorted(present, key=str)[:5])
+        raise ValueError(
+            f"y_true holds the labels {found}: give 0 and 1, or -1 and 1, or say which to find in pos_label"
+        )
+    return np.asarray(y == 1)
+
+
+def checked_weights(sample_weight: ArrayLike | None, rows: int) -> Array:
+    """Return weights as float64, of 1 where none are given."""
+    weight = weights(sample_weight, rows)
+    check_rows(None, None, weight)
+    return np.ones(rows) if weight is None else weight.astype(np.float64)
+
+
+def require_probabilities(score: Array) -> None:
+    """Raise unless all scores are in [0, 1]."""
+    outside = score[(score < 0) | (score > 1)]
+    if outside.size:
+        raise ValueError(f"y_score holds {float(outside[0])!r}: give probabilities, in [0, 1]")
