@@ -14,7 +14,7 @@ import pathlib
 import sys
 
 import numpy as np
-from common import publish
+from common import publish, verdict
 from scipy.special import expit, xlog1py, xlogy
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "examples"))
@@ -57,8 +57,8 @@ def main() -> None:
         if name.startswith("FocalLoss"):
             notes += [
                 f"Target, {engine} {name}: log loss at most {LOG_LOSS_TARGET} of native, "
-                f"{'met' if log_loss / native <= LOG_LOSS_TARGET else 'missed'}; mean within {MEAN_TARGET:.0%} of the "
-                f"base rate, {'met' if abs(mean - 1) <= MEAN_TARGET else 'missed'}."
+                f"{verdict(log_loss / native <= LOG_LOSS_TARGET)}; mean within {MEAN_TARGET:.0%} of the "
+                f"base rate, {verdict(abs(mean - 1) <= MEAN_TARGET)}."
             ]
     notes.insert(
         0,

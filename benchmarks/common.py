@@ -1,8 +1,9 @@
-"""What the benchmarks share: simulated data, interleaved timing, and the table that each one leaves in results/."""
+"""What the benchmarks share: simulated data, times, peaks of memory, and the table that each leaves in results/."""
 
 from __future__ import annotations
 
 import datetime
+import gc
 import pathlib
 import platform
 import time
@@ -15,6 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 RESULTS = pathlib.Path(__file__).parent / "results"
+MEMORY_TARGET = 12  # bytes a row that training may take beyond the engine's own
 
 
 def simulate(
@@ -59,6 +61,26 @@ def interleaved(
 def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
     """Median over the rounds of the ratio within a round."""
     return float(np.median(np.divide(numerator, denominator)))
+
+
+def peak_of(call: Callable[[], Any]) -> tuple[Any, int]:
+    """Return the result of a call, and the bytes by which resident memory grows at its peak; needs Linux."""
+    gc.collect()
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak, VmHWM, starts again from here
+    before = resident("VmRSS")
+    result = call()
+    return result, resident("VmHWM") - before
+
+
+def resident(field: str) -> int:
+    """Bytes in a field of this process's status, as Linux keeps it."""
+    status = dict(line.split(":") for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    return 1024 * int(status[field].split()[0])
+
+
+def verdict(met: bool) -> str:
+    """Whether a target is met, in the word of all tables."""
+    return "met" if met else "missed"
 
 
 def publish(

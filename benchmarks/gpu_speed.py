@@ -21,7 +21,7 @@ from unittest import mock
 
 import numpy as np
 import xgboost
-from common import interleaved, median_ratio, publish, simulate, version
+from common import interleaved, median_ratio, publish, simulate, verdict, version
 from sklearn.metrics import average_precision_score
 
 import gbm_focal.xgboost
@@ -101,9 +101,9 @@ def trained(rows: int, rounds: int, target: float, repeats: int) -> tuple[list[l
     table = []
     for name, seconds in times.items():
         ratio = median_ratio(seconds, times["native"])
-        verdict = f"{target:.2f} {'met' if ratio <= target else 'missed'}" if name == "focal, device" else ""
+        judged = f"{target:.2f} {verdict(ratio <= target)}" if name == "focal, device" else ""
         per_round = 1e3 * float(np.median(seconds)) / rounds
-        table.append([f"{rows:,} rows, {rounds} rounds: {name}", f"{per_round:.2f}", f"{ratio:.3f}", verdict])
+        table.append([f"{rows:,} rows, {rounds} rounds: {name}", f"{per_round:.2f}", f"{ratio:.3f}", judged])
     test = xgboost.DMatrix(X_test)
     scores = {
         name: average_precision_score(y_test, booster.predict(test, output_margin=True))
@@ -113,7 +113,7 @@ def trained(rows: int, rounds: int, target: float, repeats: int) -> tuple[list[l
     return table, (
         f"{rows:,} rows, average precision on 200,000 others: native {scores['native']:.4f}, focal on the device "
         f"{of_device:.4f}, on the host {of_host:.4f}, a difference of {abs(of_device - of_host):.1e} (target 1e-3: "
-        f"{'met' if abs(of_device - of_host) <= 1e-3 else 'missed'})."
+        f"{verdict(abs(of_device - of_host) <= 1e-3)})."
     )
 
 
@@ -159,7 +159,7 @@ def bandwidth(rows: int) -> list[str]:
         f"kernel, {rows:,} rows (a copy: {speed['copy']:.0f} GB/s; a call: {1e3 * median['call']:.3f} ms)",
         f"{1e3 * median['kernel']:.3f}",
         f"{speed['kernel']:.0f} GB/s, {share:.0%} of the copy",
-        f"{BANDWIDTH_TARGET:.0%} {'met' if share >= BANDWIDTH_TARGET else 'missed'}",
+        f"{BANDWIDTH_TARGET:.0%} {verdict(share >= BANDWIDTH_TARGET)}",
     ]
 
 
@@ -178,7 +178,7 @@ def agreement() -> str:
             float(np.max(np.abs(ours.get() - theirs) / np.maximum(np.abs(theirs), smallest)))
             for ours, theirs in zip(on_device, on_host, strict=True)
         )
-        worst[np.dtype(dtype).name] = f"{error:.1e} (target {limit:g}: {'met' if error <= limit else 'missed'})"
+        worst[np.dtype(dtype).name] = f"{error:.1e} (target {limit:g}: {verdict(error <= limit)})"
     return (
         "Largest difference of device and host over a million margins in [-80, 80], relative to the result (float32: "
         "or to 1e-30, if that is larger): " + ", ".join(f"{name} {text}" for name, text in worst.items())

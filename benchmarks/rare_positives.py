@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else, on a busy machine, 
 import lightgbm
 import numpy as np
 import xgboost
-from common import publish, simulate
+from common import publish, simulate, verdict
 from sklearn.metrics import average_precision_score, log_loss
 
 import gbm_focal.lightgbm
@@ -84,7 +84,7 @@ def main() -> None:
         f"{arguments.rounds} rounds, means over {seeds} seeds; all else as the engines have it by default.",
         *(
             f"Target: {name} at least {least:.0%} of {REFERENCE}'s average precision: {ratios[name]:.1%}, "
-            f"{'met' if ratios[name] >= least else 'missed'}."
+            f"{verdict(ratios[name] >= least)}."
             for name, least in TARGETS.items()
         ),
     ]

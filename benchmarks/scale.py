@@ -16,7 +16,6 @@ what else the machine does.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import pathlib
@@ -32,8 +31,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when the engines are
 
 import numpy as np
 import xgboost
-from common import publish
-from training_speed import resident
+from common import MEMORY_TARGET, peak_of, publish, resident, verdict
 
 import gbm_focal.xgboost
 from gbm_focal import FocalLoss
@@ -44,7 +42,6 @@ from gbm_focal.xgboost import Metric, Objective
 LOSS = FocalLoss(2.0)
 FEATURES = 10
 ROUNDS = 5
-MEMORY_TARGET = 12  # bytes a row beyond the engine's own
 PARAMS = {"max_depth": 6, "learning_rate": 0.1, "tree_method": "hist", "nthread": 2}
 WIDE = 200  # features of the data set that does not fit
 BATCH = 50_000
@@ -69,7 +66,7 @@ def main() -> None:
         native, focal = (measured("training", rows, focal) for focal in (0, 1))
         table += [row("training, logistic loss", rows, native), row("training, focal loss", rows, focal)]
         extra = (focal["bytes"] - native["bytes"]) / rows
-        table[-1][-1] += f", {extra:+.1f} ({'met' if round(extra, 1) <= MEMORY_TARGET else 'missed'})"
+        table[-1][-1] += f", {extra:+.1f} ({verdict(round(extra, 1) <= MEMORY_TARGET)})"
     rows = millions[0]
     local, spread = measured("training", rows, 1), measured("cluster", rows)
     notes = [
@@ -101,15 +98,6 @@ def measured(name: str, *values: int) -> Any:
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     print(name, *values, done.stdout.splitlines()[-1], file=sys.stderr, flush=True)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def peak_of(call: Callable[[], Any]) -> tuple[Any, int]:
-    """Return the result of a call, and the bytes by which memory grows at its peak."""
-    gc.collect()
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak, VmHWM, starts again from here
-    before = resident("VmRSS")
-    result = call()
-    return result, resident("VmHWM") - before
 
 
 def best_time(call: Callable[[], Any], repeats: int, before: Callable[[], Any] = lambda: None) -> float:

@@ -17,7 +17,6 @@ single runs of 0.3 s take 6. On a machine of your own, set OMP_WAIT_POLICY=activ
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import pathlib
 import subprocess
@@ -31,7 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when the engines are
 import lightgbm
 import numpy as np
 import xgboost
-from common import interleaved, median_ratio, publish, simulate
+from common import MEMORY_TARGET, interleaved, median_ratio, peak_of, publish, simulate, verdict
 
 import gbm_focal.lightgbm
 import gbm_focal.xgboost
@@ -45,7 +44,6 @@ CASES = {
     "XGBoost, 5 classes": [(200_000, 30, 10, 1.10)],
 }
 VARIANTS = ("native", "focal", "gamma 0", "free")
-MEMORY_TARGET = 12  # bytes a row
 
 
 def main() -> None:
@@ -92,10 +90,19 @@ def measured(engine: str, rows: int, features: int, rounds: int, target: float, 
     times = interleaved(trainers, pairs)
     native, focal = (f"{np.median(times[variant]):.3f}" for variant in ("native", "focal"))
     ratio, overhead, free = (median_ratio(times[variant], times["native"]) for variant in VARIANTS[1:])
-    verdict = f"{target:.2f} {'met' if ratio <= target else 'missed'}"
     size = f"{rows:,} x {features}"
     ratios = [f"{overhead:.3f}", f"{free:.3f}"]
-    return [engine, size, str(rounds), native, focal, f"{ratio:.3f}", verdict, *ratios, leaves]
+    return [
+        engine,
+        size,
+        str(rounds),
+        native,
+        focal,
+        f"{ratio:.3f}",
+        f"{target:.2f} {verdict(ratio <= target)}",
+        *ratios,
+        leaves,
+    ]
 
 
 class Kept:
@@ -195,23 +202,14 @@ def memory_of(engine: str, rows: int, processes: int) -> str:
     return (
         f"Peak memory of training, {engine}, {rows:,} rows: native {native / 2**20:.1f} MiB, focal "
         f"{focal / 2**20:.1f} MiB above the data, {extra:+.1f} bytes a row (target {MEMORY_TARGET}: "
-        f"{'met' if round(extra, 1) <= MEMORY_TARGET else 'missed'}); gamma 0 {(gamma_0 - native) / rows:+.1f}."
+        f"{verdict(round(extra, 1) <= MEMORY_TARGET)}); gamma 0 {(gamma_0 - native) / rows:+.1f}."
     )
 
 
 def peak_of_training(engine: str, variant: str, rows: int, threads: int) -> int:
     """Bytes by which the resident memory grows, at its peak, while training 5 rounds."""
-    train = TRAINERS[engine](rows, 30, 5, threads)[variant]
-    gc.collect()
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak, VmHWM, starts again from here
-    before = resident("VmRSS")
-    train()
-    return resident("VmHWM") - before
-
-
-def resident(field: str) -> int:
-    status = dict(line.split(":") for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":" in line)
-    return 1024 * int(status[field].split()[0])
+    _, grown = peak_of(TRAINERS[engine](rows, 30, 5, threads)[variant])
+    return grown
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def quality():
         pytest.importorskip(needed)
     path = list(sys.path)
     sys.path.insert(0, str(BENCHMARKS))
-    yield importlib.import_module("quality")
+    yield importlib.import_module("quality.__main__")
     sys.path[:] = path
 
 
@@ -61,10 +61,10 @@ def test_it_runs_and_goes_on_where_it_was(quality, without_competitors, tmp_path
     # As if killed in the middle of writing the last row: that one is computed again, and no other.
     complete = path.read_bytes()
     path.write_bytes(complete[:-20])
-    computed, row_of = [], quality.row_of
-    monkeypatch.setattr(quality, "row_of", lambda job: computed.append(job.key) or row_of(job))
+    computed, row_of = [], quality.trials.row_of
+    monkeypatch.setattr(quality.trials, "row_of", lambda job: computed.append(job.key) or row_of(job))
     quality.main([*arguments, "--jobs", "1"])
-    assert computed == [tuple(rows[-1][name] for name in quality.KEY)]
+    assert computed == [tuple(rows[-1][name] for name in quality.trials.KEY)]
     again = rows_of(path)
     for row in (*rows, *again):
         del row["seconds"]
@@ -136,7 +136,7 @@ def test_simulators_know_their_probabilities(quality):
 
 
 def test_critical_difference_and_holm(quality):
-    report = importlib.import_module("quality_report")
+    report = importlib.import_module("quality.report")
     # Quantiles of Nemenyi's test at 5 %, from table 5 of Demšar (2006).
     for methods, quantile in ((2, 1.960), (5, 2.728), (10, 3.164)):
         expected = quantile * np.sqrt(methods * (methods + 1) / (6 * 30))

@@ -377,7 +377,7 @@ def test_labels_on_the_device_for_the_classifier(cupy):
 def test_probabilities_of_margins_on_the_device(cupy):
     X, y, _, _ = rare_positives(500)
     booster = engine.train({**PARAMETERS, "device": "cpu"}, xgboost.DMatrix(X, y), 5, loss=AsymmetricLoss())
-    link = engine.Link.from_json(booster.attr("gbm_focal"))
+    link = engine.link_of(booster)
     margin = booster.predict(xgboost.DMatrix(X), output_margin=True)
     assert_same(link.probabilities(cupy.asarray(margin)), link.probabilities(margin), np.float32)
 

@@ -1,4 +1,4 @@
-"""The methods of quality.py: each trains one engine on one loss, and says what its package calls a probability."""
+"""The methods that are compared: each trains one engine on one loss, and says what its package calls a probability."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import lightgbm
 import numpy as np
 import xgboost
-from quality_data import Array, Problem
 from scipy.special import expit
 
 import gbm_focal.lightgbm
 import gbm_focal.xgboost
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss, PowerCrossEntropy
+
+from .data import Array, Problem
 
 Setting = dict[str, Any]  # values of a method's parameters
 
@@ -144,19 +145,6 @@ def xgboost_own(setting: Setting, training: Problem, validation: Problem | None,
     return of_xgboost(xgboost.train(params, data, rounds, **more), validation, xgboost.Booster.predict)
 
 
-def xgboost_ours(loss_of: Callable[[Setting, Problem], Loss]) -> Callable[..., Fitted]:
-    def fit(setting: Setting, training: Problem, validation: Problem | None, rounds: int, seed: int) -> Fitted:
-        params, data, more = xgboost_parts(setting, training, validation, seed)
-        booster = gbm_focal.xgboost.train(params, data, rounds, loss=loss_of(setting, training), **more)
-
-        def probability(*arguments: Any, **keywords: Any) -> Array:
-            return gbm_focal.xgboost.predict_proba(*arguments, **keywords)[:, 1]
-
-        return of_xgboost(booster, validation, probability)
-
-    return fit
-
-
 def xgboost_gbdtcbl(setting: Setting, training: Problem, validation: Problem | None, rounds: int, seed: int) -> Fitted:
     params, data, more = xgboost_parts(setting, training, validation, seed)
     stated = StatedFocal(setting["gamma"])
@@ -212,19 +200,6 @@ def lightgbm_unbalanced(
     return of_lightgbm(lightgbm.train(params, data, rounds, **more), validation, lightgbm.Booster.predict)
 
 
-def lightgbm_ours(loss_of: Callable[[Setting, Problem], Loss]) -> Callable[..., Fitted]:
-    def fit(setting: Setting, training: Problem, validation: Problem | None, rounds: int, seed: int) -> Fitted:
-        params, data, more = lightgbm_parts(setting, training, validation, seed)
-        booster = gbm_focal.lightgbm.train(params, data, rounds, loss=loss_of(setting, training), **more)
-
-        def probability(*arguments: Any, **keywords: Any) -> Array:
-            return gbm_focal.lightgbm.predict_proba(*arguments, **keywords)[:, 1]
-
-        return of_lightgbm(booster, validation, probability)
-
-    return fit
-
-
 def lightgbm_gbdtcbl(setting: Setting, training: Problem, validation: Problem | None, rounds: int, seed: int) -> Fitted:
     params, data, more = lightgbm_parts(setting, training, validation, seed)
     stated = StatedFocal(setting["gamma"])
@@ -237,6 +212,23 @@ def lightgbm_gbdtcbl(setting: Setting, training: Problem, validation: Problem | 
         return expit(booster.predict(X, raw_score=True, **keywords))
 
     return of_lightgbm(booster, validation, probability)
+
+
+# Our losses on both
+
+
+def ours(engine: str, loss_of: Callable[[Setting, Problem], Loss]) -> Callable[..., Fitted]:
+    package, parts_of, fitted = {
+        "XGBoost": (gbm_focal.xgboost, xgboost_parts, of_xgboost),
+        "LightGBM": (gbm_focal.lightgbm, lightgbm_parts, of_lightgbm),
+    }[engine]
+
+    def fit(setting: Setting, training: Problem, validation: Problem | None, rounds: int, seed: int) -> Fitted:
+        params, data, more = parts_of(setting, training, validation, seed)
+        booster = package.train(params, data, rounds, loss=loss_of(setting, training), **more)
+        return fitted(booster, validation, lambda *given, **keywords: package.predict_proba(*given, **keywords)[:, 1])
+
+    return fit
 
 
 # CatBoost and YDF
@@ -302,17 +294,17 @@ def ydf(loss: str) -> Callable[..., Fitted]:
 METHODS = {
     "XGBoost logistic": Method("XGBoost", xgboost_own),
     "XGBoost scale_pos_weight": Method("XGBoost", xgboost_own, WEIGHTED),
-    "XGBoost FocalLoss": Method("XGBoost", xgboost_ours(focal), FOCAL, focal=True, ours=True),
-    "XGBoost AsymmetricLoss": Method("XGBoost", xgboost_ours(asymmetric), ASYMMETRIC, ours=True),
-    "XGBoost BalancedCrossEntropy": Method("XGBoost", xgboost_ours(balanced), WEIGHTED, ours=True),
-    "XGBoost PowerCrossEntropy": Method("XGBoost", xgboost_ours(power), POWER, ours=True),
+    "XGBoost FocalLoss": Method("XGBoost", ours("XGBoost", focal), FOCAL, focal=True, ours=True),
+    "XGBoost AsymmetricLoss": Method("XGBoost", ours("XGBoost", asymmetric), ASYMMETRIC, ours=True),
+    "XGBoost BalancedCrossEntropy": Method("XGBoost", ours("XGBoost", balanced), WEIGHTED, ours=True),
+    "XGBoost PowerCrossEntropy": Method("XGBoost", ours("XGBoost", power), POWER, ours=True),
     "XGBoost gbdtCBL focal": Method("XGBoost", xgboost_gbdtcbl, FOCAL, "gbdtCBL", focal=True),
     "LightGBM logistic": Method("LightGBM", lightgbm_own),
     "LightGBM is_unbalance": Method("LightGBM", lightgbm_unbalanced),
-    "LightGBM FocalLoss": Method("LightGBM", lightgbm_ours(focal), FOCAL, focal=True, ours=True),
-    "LightGBM AsymmetricLoss": Method("LightGBM", lightgbm_ours(asymmetric), ASYMMETRIC, ours=True),
-    "LightGBM BalancedCrossEntropy": Method("LightGBM", lightgbm_ours(balanced), WEIGHTED, ours=True),
-    "LightGBM PowerCrossEntropy": Method("LightGBM", lightgbm_ours(power), POWER, ours=True),
+    "LightGBM FocalLoss": Method("LightGBM", ours("LightGBM", focal), FOCAL, focal=True, ours=True),
+    "LightGBM AsymmetricLoss": Method("LightGBM", ours("LightGBM", asymmetric), ASYMMETRIC, ours=True),
+    "LightGBM BalancedCrossEntropy": Method("LightGBM", ours("LightGBM", balanced), WEIGHTED, ours=True),
+    "LightGBM PowerCrossEntropy": Method("LightGBM", ours("LightGBM", power), POWER, ours=True),
     "LightGBM gbdtCBL focal": Method("LightGBM", lightgbm_gbdtcbl, FOCAL, "gbdtCBL", focal=True),
     "CatBoost logistic": Method("CatBoost", catboost("Logloss"), {}, "catboost"),
     "CatBoost Focal": Method(

@@ -1,4 +1,4 @@
-"""The data sets of quality.py: scikit-learn's made imbalanced, simulators, files, and OpenML's."""
+"""The data sets: scikit-learn's made imbalanced, simulators, files, and OpenML's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import fetch_openml, load_breast_cancer, load_diabetes, load_digits
 from sklearn.model_selection import train_test_split
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 import flare_forecast
 import fraud_detection
 

@@ -1,4 +1,4 @@
-"""What quality.py measures on a test part, and what it says of all of them; no sentence here knows the numbers."""
+"""What is measured on a test part, and what it says of all of them; no sentence here knows the numbers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from common import environment, markdown_table
-from quality_data import Array, Problem
-from quality_methods import ASYMMETRIC, FOCAL, METHODS, MOST_ROUNDS, PATIENCE, POWER, WEIGHTED
+from common import environment, markdown_table, verdict
 from scipy.special import rel_entr
 from scipy.stats import friedmanchisquare, rankdata, spearmanr, studentized_range, wilcoxon
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from gbm_focal.metrics import expected_calibration_error, recall_at_alert_rate, true_skill_score
+
+from .data import Array, Problem
+from .methods import ASYMMETRIC, FOCAL, METHODS, MOST_ROUNDS, PATIENCE, POWER, WEIGHTED
 
 SCORES = (
     "average_precision",
@@ -400,7 +401,3 @@ def targets(results: Results) -> Iterator[str]:
             f"{ranks[name]:.1f} against {ranks[best]:.1f}, {verdict(ranks[name] <= ranks[best])} "
             f"(Wilcoxon's p = {chances[name, best]:.2g}).{beside}"
         )
-
-
-def verdict(met: bool) -> str:
-    return "met" if met else "missed"
