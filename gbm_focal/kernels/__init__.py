@@ -12,9 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from . import cuda
-from .arrays import readable
-
 try:
     from ._host import Losses
     from ._host import gradient_hessian as _gradient_hessian
@@ -26,6 +23,9 @@ except ImportError as error:
         "`pip install -e .` (a C++17 compiler is all it needs); or, if gbm_focal is installed, start Python from "
         "another directory, because the folder gbm_focal/ here hides the installed package."
     ) from error
+
+from . import cuda
+from .arrays import readable
 
 __all__ = ["Losses", "cuda", "gradient_hessian", "posterior", "value"]
 

@@ -5,6 +5,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+FAMILIES: dict[str, tuple[str, bool]]  # the name of each in losses.h, and whether it has powers
+LARGEST_INTEGER_EXPONENT: int  # of powers that go by multiplication
+
 class Losses:
     family: str
     parameters: list[float]

@@ -15,14 +15,12 @@ import functools
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ._host import FAMILIES, LARGEST_INTEGER_EXPONENT, Losses
 from .arrays import C_NAMES, readable
-
-if TYPE_CHECKING:
-    from ._host import Losses
 
 __all__ = [
     "as_device_array",
@@ -38,7 +36,6 @@ __all__ = [
 _THREADS = 256  # of a block
 _MOST_BLOCKS = 8192  # beyond, a thread takes several elements
 _PARAMETER_SLOTS = 8  # as in device.h
-_LARGEST_INTEGER_EXPONENT = 4  # IntegerExponent::LARGEST of losses.h
 _OPTIONS = ("--std=c++17",)
 _INSTALL = "pip install 'gbm_focal[gpu]' for CUDA 13, or pip install cupy-cuda12x for CUDA 12"
 
@@ -178,12 +175,13 @@ def _launch(
 
 def _loss_name(losses: Losses, dtype: Any) -> str:
     real = C_NAMES[dtype]
+    family, has_powers = ("SoftmaxFocal", True) if losses.family == "softmax" else FAMILIES[losses.family]
+    if not has_powers:
+        return f"gbm_focal::{family}<{real}>"
     gammas = losses.parameters[:2]
-    whole = all(gamma <= _LARGEST_INTEGER_EXPONENT and gamma == int(gamma) for gamma in gammas)
+    whole = all(gamma <= LARGEST_INTEGER_EXPONENT and gamma == int(gamma) for gamma in gammas)
     exponent = "gbm_focal::IntegerExponent" if whole else "gbm_focal::RealExponent"
-    family = {"focal": "Focal", "asymmetric": "Asymmetric", "power": "Power", "softmax": "SoftmaxFocal"}[losses.family]
-    arguments = real if family == "Power" else f"{real}, {exponent}"
-    return f"gbm_focal::{family}<{arguments}>"
+    return f"gbm_focal::{family}<{real}, {exponent}>"
 
 
 def _expression(what: str, loss: str, real: str, label: str, weight: str) -> str:

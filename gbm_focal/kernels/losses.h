@@ -868,3 +868,10 @@ GBM_FOCAL_FUNCTION bool weight_is_valid(Real weight) {
 }
 
 }  // namespace gbm_focal
+
+// The families of losses of one margin, by name: all that host and device need to know of a new one. Those with POWERS
+// take IntegerExponent or RealExponent, whichever their gammas allow; PLAIN ones have no such choice.
+#define GBM_FOCAL_FAMILIES(PLAIN, POWERS) \
+    POWERS("focal", Focal)                \
+    POWERS("asymmetric", Asymmetric)      \
+    PLAIN("power", Power)

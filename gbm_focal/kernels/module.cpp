@@ -59,10 +59,12 @@ template <class Real, class Work>
 void for_each_column(const Losses& losses, std::int64_t columns, const Work& work) {
     for (std::int64_t column = 0; column < columns; ++column) {
         const auto one = [&](const auto& loss) { work(loss, column, losses.offset.at(column)); };
-        if (losses.family == "focal") with_gammas<Focal, Real>(losses, column, one);
-        else if (losses.family == "asymmetric") with_gammas<Asymmetric, Real>(losses, column, one);
-        else if (losses.family == "power") with_loss<Power<Real>>(losses, column, one);
-        else throw nb::value_error("the kernel knows the families 'focal', 'asymmetric' and 'power'");
+#define PLAIN(name, Loss) if (losses.family == name) with_loss<Loss<Real>>(losses, column, one); else
+#define POWERS(name, Loss) if (losses.family == name) with_gammas<Loss, Real>(losses, column, one); else
+        GBM_FOCAL_FAMILIES(PLAIN, POWERS)
+#undef PLAIN
+#undef POWERS
+        throw nb::value_error("the kernel knows no family of losses of this name: those in FAMILIES, and 'softmax'");
     }
 }
 
@@ -287,6 +289,14 @@ bool posterior(const Losses& losses, const Input& margin, const Output& out) {
 NB_MODULE(_host, module) {
     using namespace gbm_focal;
     module.doc() = "Vectorised host loops over the scalar losses of losses.h.";
+    nb::dict families;
+#define PLAIN(name, Loss) families[name] = nb::make_tuple(#Loss, false);
+#define POWERS(name, Loss) families[name] = nb::make_tuple(#Loss, true);
+    GBM_FOCAL_FAMILIES(PLAIN, POWERS)
+#undef PLAIN
+#undef POWERS
+    module.attr("FAMILIES") = families;
+    module.attr("LARGEST_INTEGER_EXPONENT") = static_cast<int>(IntegerExponent<double>::LARGEST);
     nb::class_<Losses>(module, "Losses",
                        "A family of losses, its parameters, and for each column the weights of the labels 1 and 0 "
                        "and the number added to its margins.")
