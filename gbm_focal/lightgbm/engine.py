@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from .._inputs import Array
 from ..boosting import Engine, Plan, bar_of_rounds, metric_named
 from ..link import Link
 from .model_text import complete
-from .parameters import ALIASES, checked_parameters
+from .parameters import ALIASES, checked_parameters, starts_at_zero
 from .several_labels import OfPattern, Patterns
 from .training import begin, counting, kept_rounds, warn_if_no_split
 
@@ -43,24 +44,32 @@ class LightGBM(Engine):
         given = {name: value for name, value in estimator.get_params().items() if value is not None}
         _require_no_contradiction(given, plan)
         metric = metric_named(plan.metric if plan.metric is not None else given.get("metric"), plan.totals.kind)
-        beginning = begin(plan, estimator.n_estimators, fit_params.get("init_model"), metric)
+        start = fit_params.get("init_model")
+        beginning = begin(plan, estimator.n_estimators, start, metric, at_zero=starts_at_zero(given))
         objective: Any = beginning.objective
         of_metric: Any = beginning.metric
         model = clone(estimator).set_params(metric="None", feature_pre_filter=False)
         eval_set = plan.eval_set
         patterns = Patterns(plan.totals.positive.size)
         if plan.totals.kind == "multilabel":
-            y, eval_set = patterns.of(y), [(X_eval, patterns.of(y_eval)) for X_eval, y_eval in eval_set]
+            pattern = patterns.of(y)
+            # The training data among the evaluation sets stay the same array.
+            eval_set = [(X_eval, pattern if y_eval is y else patterns.of(y_eval)) for X_eval, y_eval in eval_set]
+            y = pattern
             objective, of_metric = OfPattern(objective, patterns), OfPattern(of_metric, patterns)
             model.set_params(num_class=patterns.columns)
         model.set_params(objective=objective)
         if eval_set:
             fit_params = {**fit_params, "eval_sample_weight": plan.eval_weights, "eval_metric": of_metric}
-            if "eval_X" in inspect.signature(model.fit).parameters:  # LightGBM 4.7 has renamed it
-                fit_params["eval_X"], fit_params["eval_y"] = (tuple(part) for part in zip(*eval_set, strict=True))
-            else:
+            # LightGBM 4.7 calls eval_set deprecated; but by eval_X and eval_y it does not know the training data again,
+            # which then could stop the training.
+            trained_on = any(X_eval is X and y_eval is y for X_eval, y_eval in eval_set)
+            if trained_on or "eval_X" not in inspect.signature(model.fit).parameters:
                 fit_params["eval_set"] = eval_set
-        with bar_of_rounds(plan.progress) as bar:
+            else:
+                fit_params["eval_X"], fit_params["eval_y"] = (tuple(part) for part in zip(*eval_set, strict=True))
+        with bar_of_rounds(plan.progress) as bar, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
             fit_params = {**fit_params, "callbacks": [*counting(bar), *(fit_params.get("callbacks") or ())]}
             model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
         model.set_params(objective=objective)  # of which Dask has put a worker's copy in its place
@@ -134,8 +143,15 @@ def _require_no_contradiction(given: Mapping[str, Any], plan: Plan) -> None:
     for alias in ALIASES["metric"][1:]:
         if alias in given:
             raise ValueError(f"{alias}={given[alias]!r} of the estimator would be ignored: call it metric")
-    classes = {"num_class": plan.totals.positive.size} if plan.totals.kind == "multiclass" else {}
-    checked_parameters({**{name: value for name, value in given.items() if name != "metric"}, **classes}, {})
+    classes = plan.totals.positive.size if plan.totals.kind == "multiclass" else 1
+    for alias in ALIASES["num_class"]:
+        if alias in given and int(given[alias]) != classes:
+            raise ValueError(
+                f"{alias}={given[alias]!r} of the estimator contradicts the labels, by which it is {classes}: leave it "
+                "out"
+            )
+    others = {name: value for name, value in given.items() if name not in ("metric", *ALIASES["num_class"])}
+    checked_parameters({**others, "num_class": classes}, {})
 
 
 ENGINE = LightGBM()

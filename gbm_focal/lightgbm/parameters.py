@@ -86,5 +86,10 @@ def checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any]
     return settings
 
 
+def starts_at_zero(settings: Mapping[str, Any]) -> bool:
+    """Whether the parameters forbid the intercept to start from."""
+    return str(settings.get("boost_from_average", True)).lower() in ("false", "0", "-")
+
+
 def _is_on(value: Any) -> bool:
     return str(value).lower() in ("true", "1", "+")

@@ -16,7 +16,7 @@ from ..link import Link
 from ..losses import ClassTotals, Hessian, Loss, require_loss
 from .model_text import complete, link_of
 from .objective import AtFullMargin, Metric, Objective
-from .parameters import checked_parameters
+from .parameters import checked_parameters, starts_at_zero
 
 
 def train(
@@ -39,7 +39,7 @@ def train(
     params : dict
         LightGBM's parameters. `objective` is set here. Of LightGBM's metrics only those of the order are
         accepted (auc, average_precision), and none for classes: the others would take the margin for a
-        probability. `num_class` says that the labels are classes.
+        probability. `num_class` says that the labels are classes. ``boost_from_average=False`` starts at a margin of 0.
     train_set : lightgbm.Dataset
         Labels 0 or 1, or classes 0 to num_class - 1; its weights count. With an `init_score` of its own, training
         starts there and no intercept is set; LightGBM keeps no init_score in the model.
@@ -62,7 +62,8 @@ def train(
     Returns
     -------
     lightgbm.Booster
-        Its `predict(raw_score=True)` is the full margin, now and after any saving and loading.
+        Its `predict(raw_score=True)` is the full margin, now and after any saving and loading. After early stopping it
+        ends with the best iteration.
 
     Raises
     ------
@@ -95,7 +96,8 @@ def train(
         _require_same_start(train_set, engine_kwargs.get("valid_sets"), users_start)
     totals = checked_totals("train_set", ClassTotals.of(label, weight, classes=classes), classes)
     plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
-    beginning = begin(plan, num_boost_round, engine_kwargs.get("init_model"), at_zero=users_start)
+    at_zero = users_start or starts_at_zero(settings)
+    beginning = begin(plan, num_boost_round, engine_kwargs.get("init_model"), at_zero=at_zero)
     settings["objective"] = beginning.objective
     feval = engine_kwargs.pop("feval", None)
     if feval is None:
@@ -108,7 +110,7 @@ def train(
     with bar_of_rounds(progress) as bar:
         engine_kwargs["callbacks"] = [*counting(bar), *callbacks]
         booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
-    text = booster.model_to_string(num_iteration=-1)
+    text = booster.model_to_string()  # up to the best iteration, as LightGBM's own train returns it
     margin = (lambda: _margin_of_training(booster)) if calibrate and not users_start else None
     link = plan.link_after(kept_rounds(booster), margin, weight, offset=beginning.intercept)
     complete(booster, text, link, beginning.intercept)
