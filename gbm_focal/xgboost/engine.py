@@ -33,9 +33,9 @@ class XGBoost(Engine):
     def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
         """Fit a clone of an `XGBClassifier` as the plan says, and its link, which the booster stores."""
         given = estimator.get_params()
-        kind = given.get("objective")
-        if callable(kind) or (kind is not None and kind.partition(":")[0] not in ("binary", "multi")):
-            raise ValueError(f"objective={kind!r} of the estimator contradicts loss: leave it out")
+        meant = ("multi:softprob",) if plan.totals.kind == "multiclass" else ()
+        if given.get("objective") not in (None, "binary:logistic", *meant):  # the second is XGBClassifier's default
+            raise ValueError(f"objective={given['objective']!r} of the estimator contradicts loss: leave it out")
         if given.get("scale_pos_weight") is not None:
             checked_parameters({"scale_pos_weight": given["scale_pos_weight"]})
         metric = plan.metric if plan.metric is not None else given.get("eval_metric")
@@ -53,10 +53,9 @@ class XGBoost(Engine):
         if plan.eval_set:
             fit_params.update(eval_set=plan.eval_set, sample_weight_eval_set=plan.eval_weights)
         with bar_of_rounds(plan.progress, rounds) as bar:
-            if bar is not None:
-                model.set_params(callbacks=[*counting(bar), *(estimator.callbacks or ())])
+            model.set_params(callbacks=[*counting(bar), beginning.storing, *(estimator.callbacks or ())])
             model.fit(X, y, **fit_params)
-            model.set_params(callbacks=estimator.callbacks)  # a bar cannot be pickled
+            model.set_params(callbacks=estimator.callbacks)  # ours are of this training; a bar cannot be pickled
         beginning.objective.released()
         booster = model.get_booster()
         warn_if_no_split(booster)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +103,7 @@ class Beginning:
     base_score: dict[str, Any]  # the parameter, unless the start is another
     objective: Objective
     metric: Metric
+    storing: xgboost.callback.TrainingCallback
 
 
 def begin(
@@ -114,7 +116,8 @@ def begin(
     first_round, score = 0, {}
     if start is not None:
         start = _to_continue(start)
-        first_round = start.num_boosted_rounds()
+        # With "update" the rounds are those of the model's own trees, from the first one on, whose leaves are refitted.
+        first_round = 0 if given.get("process_type") == "update" else start.num_boosted_rounds()
     elif given.get("base_score") is None:
         score = base_score(plan)
     device = device_of(given)
@@ -122,7 +125,8 @@ def begin(
     objective.fixed_on(plan.totals, np.zeros(1), first_round)
     resolved = plan.loss_after(first_round + rounds)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
-    return Beginning(start, score, objective, Metric(resolved, metric, device=device).of_one_training())
+    of_metric = Metric(resolved, metric, device=device).of_one_training()
+    return Beginning(start, score, objective, of_metric, _LinkOfRound(plan, first_round))
 
 
 def arguments_of_training(
@@ -145,7 +149,7 @@ def arguments_of_training(
         "params": {**settings, **beginning.base_score},
         "obj": beginning.objective,
         "xgb_model": beginning.start,
-        "callbacks": [*(engine_kwargs.get("callbacks") or ()), calibration],
+        "callbacks": [beginning.storing, *(engine_kwargs.get("callbacks") or ()), calibration],
     }
 
 
@@ -196,6 +200,20 @@ def link_of(booster: xgboost.Booster, loss: Loss | None = None) -> Link:
 def store_link(booster: xgboost.Booster, link: Link) -> None:
     """Write a link where `link_of` finds it, in whatever file the booster is saved."""
     booster.set_attr(**{_ATTRIBUTE: link.to_json()})
+
+
+class _LinkOfRound(xgboost.callback.TrainingCallback):
+    """Stores the bare link from the first round on, for who looks at the booster before training ends: checkpoints."""
+
+    def __init__(self, plan: Plan, first_round: int) -> None:
+        self._plan = plan
+        self._first_round = first_round
+
+    def before_iteration(self, model: xgboost.Booster, epoch: int, evals_log: Any) -> bool:
+        if epoch == 0 or self._plan.loss.is_scheduled:
+            loss = self._plan.loss_after(self._first_round + epoch + 1)
+            store_link(model, Link.bare(loss, self._plan.totals.kind))
+        return False
 
 
 class _Calibration(xgboost.callback.TrainingCallback):
@@ -260,6 +278,14 @@ def kept_rounds(booster: xgboost.Booster) -> int:
 
 def warn_if_no_split(booster: xgboost.Booster) -> None:
     """Warn of a booster whose trees are all a single leaf."""
-    trees = booster.num_boosted_rounds() > 0 and '"gblinear"' not in booster.save_config()
-    if trees and not booster.get_score(importance_type="weight"):
+    config = booster.save_config()
+    if booster.num_boosted_rounds() == 0 or '"gblinear"' in config:
+        return
+    if "multi_output_tree" in config:  # of which XGBoost 2.1 crashes when it is asked for importances
+        model = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]
+        trees = model.get("gbtree", model)["model"]["trees"]
+        has_split = any(len(tree["left_children"]) > 1 for tree in trees)
+    else:
+        has_split = bool(booster.get_score(importance_type="weight"))
+    if not has_split:
         warn_of_no_split()
