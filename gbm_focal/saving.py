@@ -24,7 +24,10 @@ from .link import Link
 
 _FORMAT = 1  # raised when older versions could no longer read the files
 _DESCRIPTION = "gbm_focal.json"
-_LARGEST_DESCRIPTION = 64 * 2**20  # bytes; beyond that the file is not one of ours
+# How large an entry of a file may become: this many bytes, or this many times its packed size. Models of real data
+# stay below 20 times; the most that the format can pack is 1,032 times.
+_ALWAYS_UNPACKED = 64 * 2**20
+_LARGEST_RATIO = 200
 
 Path = str | os.PathLike[str]
 
@@ -42,9 +45,12 @@ def write(path: Path, engine: Engine, model: Any, link: Link, description: Mappi
         **description,
     }
     text = json.dumps(described, indent=1, allow_nan=True)  # before the file is opened, because it may fail
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(_DESCRIPTION, text)
-        archive.writestr(engine.model_file, content)
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr(_DESCRIPTION, text)
+            archive.writestr(engine.model_file, content)
+            if not _is_bomb(archive.getinfo(engine.model_file)):
+                return
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,7 @@ def read(path: Path) -> Archive:
         packed = io.BytesIO(file.read())
     try:
         with zipfile.ZipFile(packed) as archive:
-            if archive.getinfo(_DESCRIPTION).file_size > _LARGEST_DESCRIPTION:
-                raise ValueError(f"{_DESCRIPTION} is larger than any description")
-            description = json.loads(archive.read(_DESCRIPTION))
+            description = json.loads(_entry(archive, _DESCRIPTION))
             if not isinstance(description, dict) or not isinstance(description.get("format"), int):
                 raise ValueError(f"{_DESCRIPTION} has no format")
             if description["format"] > _FORMAT:
@@ -93,12 +97,29 @@ def read(path: Path) -> Archive:
                     f"{description.get('versions', {}).get('gbm_focal')}; this version reads up to {_FORMAT}"
                 )
             engine = ENGINES.named(description.get("engine"))
-            content = archive.read(engine.model_file)
-    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError) as error:
+            content = _entry(archive, engine.model_file)
+    except ImportError:  # the engine is not installed, which is no fault of the file
+        raise
+    except Exception as error:  # zipfile, zlib and json have a dozen kinds of errors for damaged bytes
         raise _not_readable(path, error) from error
     if hashlib.sha256(content).hexdigest() != description.get("sha256"):
         raise ValueError(f"{path} is damaged: the checksum of its model differs from the one stored beside it")
     return Archive(path, engine, description, content)
+
+
+def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.namelist().count(name) != 1:
+        raise ValueError(f"it holds {archive.namelist().count(name)} entries {name!r}, not one")
+    entry = archive.getinfo(name)
+    if _is_bomb(entry):
+        raise ValueError(
+            f"its entry {name!r} of {entry.compress_size} bytes would unpack to {entry.file_size}, more than any model"
+        )
+    return archive.read(entry)
+
+
+def _is_bomb(entry: zipfile.ZipInfo) -> bool:
+    return entry.file_size > max(_ALWAYS_UNPACKED, _LARGEST_RATIO * entry.compress_size)
 
 
 def _not_readable(path: Path, error: Exception) -> ValueError:
