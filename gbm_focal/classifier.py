@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import saving
 from ._inputs import Array, on_host
 from .boosting import ENGINES, Engine, Plan
-from .labels import Labels, classes_as_json, classes_of_json, plain_labels
+from .features import checked_features
+from .labels import Labels, classes_as_json, classes_of_json, evaluation_weights, plain_labels
 from .losses import ClassTotals, FocalLoss, Hessian, Loss, check_hessian, require_loss
 
 __all__ = ["FocalClassifier"]
@@ -109,6 +109,27 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         tags.classifier_tags.multi_label = True
         return tags
 
+    def set_params(self, **params: Any) -> FocalClassifier:
+        """Set parameters, as in scikit-learn; those of the default loss and engine are reached as well.
+
+        Parameters
+        ----------
+        **params
+            ``loss__gamma``, ``estimator__max_depth``, ... : where `loss` or `estimator` is None, its default takes its
+            place first.
+
+        Returns
+        -------
+        FocalClassifier
+        """
+        nested = {name.partition("__")[0] for name in params if "__" in name}
+        if "loss" in nested and self.loss is None and params.get("loss") is None:
+            params["loss"] = FocalLoss()
+        if "estimator" in nested and self.estimator is None and params.get("estimator") is None:
+            params["estimator"] = self._engines.first().new_estimator({})
+        super().set_params(**params)
+        return self
+
     def fit(
         self,
         X: Any,
@@ -143,7 +164,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             precision are understood.
         eval_sample_weight : list of array-like, optional
             Weights of the evaluation sets, which `class_weight` does not touch; XGBoost's name
-            `sample_weight_eval_set` is understood.
+            `sample_weight_eval_set` is understood. LightGBM's `eval_class_weight`, for each evaluation set a dict by
+            label, "balanced" or None, multiplies them in both engines.
         progress : bool, default False
             Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
         **fit_params
@@ -175,6 +197,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         training.totals.require_all_classes()
         if "sample_weight_eval_set" in fit_params:
             eval_sample_weight = fit_params.pop("sample_weight_eval_set")
+        eval_weights = evaluation_weights(eval_set or [], eval_sample_weight, fit_params.pop("eval_class_weight", None))
         plan = self._plan(
             loss=loss,
             totals=training.totals,
@@ -188,7 +211,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 else self._evaluation_data(engine, training.labels, X_eval, y_eval)
                 for X_eval, y_eval in eval_set or []
             ],
-            eval_weights=None if eval_sample_weight is None else [on_host(each) for each in eval_sample_weight],
+            eval_weights=eval_weights,
             progress=progress,
         )
         self.estimator_, self.link_ = engine.fit(estimator, training.X, training.y, plan, fit_params)
@@ -344,7 +367,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     # ---- inside ----
 
     def _training_data(self, engine: Engine, X: Any, y: Any, sample_weight: ArrayLike | None) -> TrainingData:
-        X = self._features(X, engine, reset=True)
+        X = checked_features(self, X, engine, reset=True)
         if y is None:
             raise ValueError("FocalClassifier requires y to be passed, but the target y is None: give labels")
         given = plain_labels(y)
@@ -361,32 +384,15 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         return TrainingData(X, encoded, weight, ClassTotals.of(encoded, weight, classes=classes), labels)
 
     def _evaluation_data(self, engine: Engine, labels: Labels, X: Any, y: Any) -> tuple[Any, Any]:
-        return self._features(X, engine, reset=False), labels.encoded(y)
+        return checked_features(self, X, engine, reset=False), labels.encoded(y)
 
     def _plan(self, **content: Any) -> Plan:
         return Plan(**content)
 
-    def _features(self, X: Any, engine: Engine, *, reset: bool) -> Any:
-        if sparse.issparse(X) or isinstance(X, np.ndarray | list | tuple) or _is_foreign(X):
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                accept_sparse=("csr", "csc"),
-                dtype="numeric" if not _has_objects(X) else np.float64,
-                ensure_all_finite="allow-nan",
-            )
-            if sparse.issparse(X):  # LightGBM knows SciPy's sparse matrices, not its sparse arrays
-                X = sparse.csc_matrix(X) if X.format == "csc" else sparse.csr_matrix(X)
-            return X
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        engine.require_columns(X)
-        return X
-
     def _margin(self, X: Any) -> Array:
         check_is_fitted(self)
         engine = self._engines.of_model(self.estimator_)
-        return engine.margin(self.estimator_, self._features(X, engine, reset=False))
+        return engine.margin(self.estimator_, checked_features(self, X, engine, reset=False))
 
 
 class TrainingData(NamedTuple):
@@ -397,13 +403,3 @@ class TrainingData(NamedTuple):
     weight: Any
     totals: ClassTotals
     labels: Labels
-
-
-def _is_foreign(X: Any) -> bool:
-    """Whether X is neither a data frame nor an array of a device: something that NumPy has to make an array of."""
-    known = hasattr(X, "columns") or hasattr(X, "column_names") or hasattr(X, "__cuda_array_interface__")
-    return not known and not hasattr(X, "__dataframe__")
-
-
-def _has_objects(X: Any) -> bool:
-    return bool(getattr(X, "dtype", None) == np.dtype(object))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
@@ -84,6 +84,23 @@ def plain_labels(y: Any) -> Array:
     assert_all_finite(y, input_name="y")
     plain: Array = y
     return plain
+
+
+def evaluation_weights(eval_set: list[tuple[Any, Any]], sample_weight: Any, class_weight: Any) -> list[Any] | None:
+    """Weights of the evaluation sets: those that were given, times those of the user's labels."""
+    if sample_weight is None and class_weight is None:
+        return None
+    for name, given in (("eval_sample_weight", sample_weight), ("eval_class_weight", class_weight)):
+        if given is not None and (isinstance(given, str) or len(given) != len(eval_set)):
+            raise ValueError(
+                f"{name}={given!r} is not one for each of the {len(eval_set)} sets in eval_set: give a list"
+            )
+    weights: list[Any] = [None] * len(eval_set) if sample_weight is None else [on_host(each) for each in sample_weight]
+    for number, by_label in enumerate(class_weight or []):
+        if by_label is not None:
+            of_labels = compute_sample_weight(by_label, np.asarray(on_host(eval_set[number][1])))
+            weights[number] = of_labels if weights[number] is None else weights[number] * of_labels
+    return weights
 
 
 def classes_as_json(classes: Any) -> dict[str, Any] | None:
