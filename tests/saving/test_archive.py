@@ -1,11 +1,9 @@
-"""Models in files and pickles, of this version and of those before."""
+"""Models in files, of this version and of those before, and files that are damaged or hostile."""
 
 import json
 import pickle
-import warnings
 import zipfile
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,25 +11,9 @@ from engines import both_engines, patience, xgboost_classifier
 from problems import PROBLEMS, rare_positives
 from programs import run_where_nothing_is_known
 from repository import MODELS
-from scipy.special import expit, logit
 from sklearn.base import clone
-from sklearn.exceptions import InconsistentVersionWarning
 
 from gbm_focal import AsymmetricLoss, FocalClassifier, FocalLoss, LinearSchedule
-
-
-@both_engines
-@pytest.mark.parametrize("dump", ["pickle", "cloudpickle", "joblib"])
-def test_pickles_predict_the_same(engine, dump, tmp_path):
-    X, y, _, _ = rare_positives(1000)
-    model = FocalClassifier(engine(), FocalLoss(2, "balanced")).fit(X, y, eval_set=[(X, y)])
-    if dump == "joblib":
-        joblib.dump(model, tmp_path / "model")
-        again = joblib.load(tmp_path / "model")
-    else:
-        again = pickle.loads(pytest.importorskip(dump).dumps(model))
-    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-    assert again.get_params()["loss"].get_params() == model.loss.get_params()
 
 
 @both_engines
@@ -168,59 +150,3 @@ def test_a_model_of_version_0_1_still_loads():
     for name in ("xgboost", "lightgbm"):
         model = FocalClassifier.load_model(MODELS / f"{name}-0.1.0.zip")
         np.testing.assert_allclose(model.predict_proba(X), np.load(MODELS / f"{name}-0.1.0.npy"), rtol=1e-5)
-
-
-# ---- pickles of version 0.1.0, made by pickle.dumps under the versions below and kept beside what they predicted ----
-
-
-PICKLES = MODELS / "pickles-0.1.0"
-MADE_WITH = {"numpy": (2, 4), "sklearn": (1, 9), "xgboost": (3, 2), "lightgbm": (4, 7)}
-
-
-@pytest.fixture
-def unpickled():
-    """Read such a pickle; other versions of the engines and of scikit-learn warn that they are not the same."""
-    for name, version in MADE_WITH.items():
-        found = pytest.importorskip(name).__version__
-        if tuple(map(int, found.split(".")[:2])) < version:
-            pytest.skip(
-                f"{name} {found} is older than the one that made the pickle, for which nobody promises anything"
-            )
-
-    def read(name):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=InconsistentVersionWarning)
-            warnings.filterwarnings("ignore", message=r".*(older|different) version of XGBoost", category=UserWarning)
-            return pickle.loads((PICKLES / f"{name}.pkl").read_bytes())
-
-    return read
-
-
-def test_pickled_losses_of_version_0_1_are_themselves(unpickled):
-    focal, asymmetric = unpickled("focal-loss"), unpickled("asymmetric-loss")
-    expected = (
-        FocalLoss(LinearSchedule(0, 2, rounds=10), alpha=0.25),
-        AsymmetricLoss(LinearSchedule(0, 1, rounds=5), 4, 0.05, alpha=(0.3, 0.6)),
-    )
-    for found, wanted in zip((focal, asymmetric), expected, strict=True):
-        assert type(found) is type(wanted)
-        assert repr(found) == repr(wanted)
-        y, z = np.array([[0, 1], [1, 0]]), np.array([[-1.0, 2.0], [0.5, -0.3]])
-        pair = (loss.at_round(3).value(y, z) for loss in (found, wanted))
-        np.testing.assert_array_equal(*pair)
-
-
-def test_pickled_link_of_version_0_1_gives_its_probabilities(unpickled):
-    link, margin = unpickled("link"), np.linspace(-3, 3, 7)
-    loss = FocalLoss(2, alpha=0.25)
-    np.testing.assert_allclose(link.probabilities(margin)[:, 1], expit(logit(loss.posterior(margin)) + 0.1), rtol=1e-14)
-
-
-@pytest.mark.parametrize("name", ["xgboost-binary", "lightgbm-binary", "lightgbm-labels"])
-def test_pickled_classifiers_of_version_0_1_predict_the_same(unpickled, name):
-    model, X = unpickled(name), np.load(MODELS / "X.npy")
-    expected = np.load(PICKLES / f"{name}.npy")
-    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-6)
-    assert model.predict(X).shape == (expected.shape if name == "lightgbm-labels" else expected.shape[:1])
-    if name == "lightgbm-binary":
-        assert list(model.classes_) == ["fraud", "honest"]
