@@ -55,7 +55,7 @@ def test_functor_of_the_worked_example_is_its_numpy_form(tmp_path):
 
 
 def test_changes_of_the_worked_example_fit_the_sources():
-    sources = [path.read_text().splitlines() for path in SOURCES.iterdir() if path.suffix in (".cpp", ".py")]
+    sources = [path.read_text().splitlines() for path in SOURCES.iterdir() if path.suffix in (".cpp", ".h", ".py")]
     changes = [block.code for block in blocks_of(CONTRIBUTING) if block.language == "diff"]
     assert changes
     for line in "".join(changes).splitlines():
