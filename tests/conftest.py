@@ -1,31 +1,31 @@
-"""What all tests share: the losses, and settings of hypothesis."""
+"""What tests of all rooms share."""
 
 import os
 
-import pytest
-from hypothesis import settings
+# Two processes run tests (see addopts in pyproject.toml), and in each an engine's threads would only wait for each
+# other. Before the engines are imported; programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # by which LightGBM's estimators count threads
 
-from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, PowerCrossEntropy
+import pytest
+from devices import cupy_of_a_gpu, stand_in
+from hypothesis import settings
+from instances import LOSS_INSTANCES
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
-
-LOSS_INSTANCES = [
-    FocalLoss(0),
-    FocalLoss(2),
-    FocalLoss(0.5, alpha=0.8),
-    FocalLoss(5),
-    AsymmetricLoss(),
-    AsymmetricLoss(1, 0.5, 0.2, alpha=0.3),
-    AsymmetricLoss(0.5, 2.5, 0.01),
-    AsymmetricLoss(2, 1, 0),
-    BalancedCrossEntropy(0.7),
-    BalancedCrossEntropy(None),
-    PowerCrossEntropy(0.5),
-    PowerCrossEntropy(3, alpha=0.6),
-]
 
 
 @pytest.fixture(params=LOSS_INSTANCES, ids=repr)
 def loss(request):
     return request.param
+
+
+@pytest.fixture(params=["stand-in", pytest.param("device", marks=pytest.mark.gpu)])
+def cupy(request):
+    """CuPy, or what stands in for it."""
+    if request.param == "device":
+        yield cupy_of_a_gpu()
+    else:
+        with stand_in() as double:
+            yield double

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from problems import rare_positives, run_in_new_process
+from problems import rare_positives
+from programs import run_in_new_process
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, precision_score, recall_score
@@ -209,10 +210,9 @@ def test_reliability_of_any_predictions(fitted):
 
 
 def test_matplotlib_is_imported_when_something_is_drawn():
-    run_in_new_process("import sys, gbm_focal; gbm_focal.plotting; assert 'matplotlib' not in sys.modules")
     code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
-        "import gbm_focal\n"
+        "import sys, gbm_focal; gbm_focal.plotting; assert 'matplotlib' not in sys.modules\n"
+        "sys.modules['matplotlib'] = None\n"
         "try:\n    gbm_focal.plotting.LossDisplay.from_losses(gbm_focal.FocalLoss())\n"
         "except ImportError as e: print(e)"
     )

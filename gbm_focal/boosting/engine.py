@@ -157,6 +157,6 @@ class Engines:
 
 ENGINES = Engines(
     {"xgboost": "gbm_focal.xgboost.engine", "lightgbm": "gbm_focal.lightgbm.engine"},
-    "an XGBClassifier or an LGBMClassifier (one that trains on Dask collections goes into "
-    "gbm_focal.dask.DaskFocalClassifier)",
+    "an XGBClassifier or an LGBMClassifier; if it trains on Dask collections, give it to "
+    "gbm_focal.dask.DaskFocalClassifier",
 )

@@ -206,7 +206,7 @@ class _LinkOfRound(xgboost.callback.TrainingCallback):
     """Stores the bare link from the first round on, for who looks at the booster before training ends: checkpoints."""
 
     def __init__(self, plan: Plan, first_round: int) -> None:
-        self._plan = plan
+        self._plan = Plan(plan.loss, plan.totals)  # the rest of it may not go to the workers of a cluster
         self._first_round = first_round
 
     def before_iteration(self, model: xgboost.Booster, epoch: int, evals_log: Any) -> bool:

@@ -1,0 +1,73 @@
+"""The pages of docs/ and CONTRIBUTING.md: every block of Python runs, and what it prints is what the page shows."""
+
+import sys
+
+import pytest
+from repository import BENCHMARKS, CONTRIBUTING, DOCS, README
+from snippets import blocks_of, run_blocks
+
+GPU = DOCS / "gpu.md"
+WITH_PYTHON = [
+    page
+    for page in (*sorted(DOCS.glob("**/*.md")), CONTRIBUTING)
+    if page != GPU and any(block.language == "python" for block in blocks_of(page))
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    pytest.importorskip("xgboost")
+    pytest.importorskip("lightgbm")
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
+def test_page_runs(page):
+    run_blocks(page)
+
+
+def test_page_of_the_gpu_runs(cupy, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    run_blocks(GPU)
+
+
+RESULTS = BENCHMARKS / "results"
+
+
+def test_every_benchmark_is_shown():
+    measured = (DOCS / "measured.md").read_text(encoding="utf-8")
+    for result in RESULTS.glob("*.md"):
+        assert f"../benchmarks/results/{result.name}" in measured
+
+
+@pytest.mark.parametrize(
+    ("page", "quoted", "result", "method", "number"),
+    [
+        ("rare_events", "1.06 times", "rare_positives", "XGBoost FocalLoss(2)", "106%"),
+        ("rare_events", "1.05 times", "rare_positives", "XGBoost AsymmetricLoss()", "105%"),
+        ("rare_events", "0.06 times", "rare_positives", "LightGBM binary", "6%"),
+        ("rare_events", "from 0.50 to 0.56", "rare_positives", "XGBoost FocalLoss(2)", "0.498 - 0.559"),
+        ("rare_events", "differ by 0.005", "rare_positives", "XGBoost FocalLoss(2)", "0.536"),
+        ("rare_events", "differ by 0.005", "rare_positives", "XGBoost AsymmetricLoss()", "0.531"),
+        ("recall", "1.03 times", "calibration", "XGBoost | BalancedCrossEntropy()", "1.032"),
+        ("recall", "has 0.99", "calibration", "XGBoost | FocalLoss(gamma=2)", "0.987"),
+    ],
+)
+def test_quoted_numbers_were_measured(page, quoted, result, method, number):
+    assert quoted in " ".join((DOCS / f"{page}.md").read_text(encoding="utf-8").split())
+    (row,) = [line for line in (RESULTS / f"{result}.md").read_text().splitlines() if line.startswith(f"| {method} |")]
+    assert f" {number} |" in row
+
+
+def test_key_table_of_the_readme_was_measured():
+    def cells(line):
+        return [cell.strip() for cell in line.strip("|").split("|")]
+
+    lines = (RESULTS / "rare_positives.md").read_text(encoding="utf-8").splitlines()
+    measured = {row[0]: row for row in map(cells, lines) if len(row) == 6}
+    readme = README.read_text(encoding="utf-8").splitlines()
+    rows = [cells(line) for line in readme if line.startswith(("| true prob", "| XGBoost", "| LightGBM"))]
+    assert len(rows) == 9
+    for name, precision, log_loss in rows:
+        assert [precision, log_loss] == [measured[name][1], measured[name][4]]

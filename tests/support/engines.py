@@ -1,0 +1,25 @@
+"""The engines' estimators for scikit-learn, small and on one thread."""
+
+import pytest
+
+xgb = pytest.importorskip("xgboost")
+lgb = pytest.importorskip("lightgbm")
+
+
+def xgboost_classifier(**parameters):
+    return xgb.XGBClassifier(**{"n_estimators": 15, "max_depth": 3, "n_jobs": 1, "random_state": 0, **parameters})
+
+
+def lightgbm_classifier(**parameters):
+    return lgb.LGBMClassifier(
+        **{"n_estimators": 15, "max_depth": 3, "n_jobs": 1, "random_state": 0, "verbosity": -1, **parameters}
+    )
+
+
+ENGINES = [xgboost_classifier, lightgbm_classifier]
+both_engines = pytest.mark.parametrize("engine", ENGINES, ids=["xgboost", "lightgbm"])
+
+
+def patience(engine, rounds):
+    """The parameter of an estimator that stops its training early."""
+    return {"early_stopping_rounds" if engine is xgboost_classifier else "early_stopping_round": rounds}

@@ -1,0 +1,17 @@
+"""A small problem in XGBoost's own containers."""
+
+import pytest
+from problems import rare_positives
+
+xgb = pytest.importorskip("xgboost")
+
+PARAMS = {"max_depth": 4, "eta": 0.3, "nthread": 1, "seed": 1}
+
+
+def data(n=4000, seed=0, weighted=False, kind=None):
+    X, y, w, _ = rare_positives(n, seed)
+    return (kind or xgb.DMatrix)(X, label=y, weight=w if weighted else None)
+
+
+def margin(booster, matrix, **kwargs):
+    return booster.predict(matrix, output_margin=True, **kwargs)
