@@ -21,7 +21,7 @@ WARNINGS_OF_OTHERS = [
 
 def on_workers(client, parts):
     """A Dask array of parts, each with the number of the worker that gets it."""
-    addresses = sorted(client.scheduler_info()["workers"])
+    addresses = sorted(client.nthreads())  # as the scheduler has them, unlike scheduler_info, which the client renews
     futures = [client.submit(np.array, part, workers=[addresses[worker]], pure=False) for worker, part in parts]
     distributed.wait(futures)
     first = parts[0][1]
