@@ -352,13 +352,13 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             check_hessian(conditioning["hessian"], conditioning["max_step"])
             class_weight = saving.of_pairs(parameters.get("class_weight"))
             settings, _ = saving.plain_part(parameters["estimator"])
-            model = cls(archive.engine.new_estimator(settings), loss, class_weight=class_weight, **conditioning)
-            model.link_ = archive.link()
-            model.loss_ = model.link_.loss
-            model.classes_ = classes_of_json(description["classes"], int(description["columns"]))
-            model.n_features_in_ = int(description["features"])
-            model.best_iteration_, model.evals_result_ = description["best_iteration"], {}
-            names = [str(name) for name in description["feature_names"]]
+            link = archive.link()
+            classes = classes_of_json(description["classes"], int(description["columns"]), link.kind)
+            features, names = int(description["features"]), [str(name) for name in description["feature_names"]]
+            best = description["best_iteration"]
+        model = cls(archive.engine.new_estimator(settings), loss, class_weight=class_weight, **conditioning)
+        model.link_, model.loss_, model.classes_ = link, link.loss, classes
+        model.n_features_in_, model.best_iteration_, model.evals_result_ = features, best, {}
         if names:
             model.feature_names_in_ = np.array(names, dtype=object)
         model.estimator_ = archive.model(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,9 +107,9 @@ def classes_as_json(classes: Any) -> dict[str, Any] | None:
     return None if isinstance(classes, list) else {"dtype": classes.dtype.str, "labels": classes.tolist()}
 
 
-def classes_of_json(description: Mapping[str, Any] | None, columns: int) -> Any:
-    """Make the classes that were described, or raise if they are no labels."""
-    if description is None:
+def classes_of_json(description: Any, columns: int, kind: Kind) -> Any:
+    """Make the classes that were described, or raise if they are no labels of this kind."""
+    if kind == "multilabel":
         return Labels.of_columns(columns).classes
     dtype, labels = np.dtype(description["dtype"]), description["labels"]
     if dtype.hasobject and not all(isinstance(label, str) for label in labels):

@@ -99,7 +99,7 @@ class CosineSchedule(Schedule):
 
 
 def subclasses_of(parent: type[Any]) -> Iterator[type[Any]]:
-    """All classes that are defined below one, in the order of their definition."""
+    """All classes that are defined below one, each before its own."""
     for child in parent.__subclasses__():
         yield child
         yield from subclasses_of(child)

@@ -1,6 +1,6 @@
 """What engines share: a loss as objective and as metric, the plan of a training, and the protocol of an engine."""
 
-from ..link import Link
+from ..link import Link  # which pickles of version 0.1 name here
 from .engine import ENGINES, Engine, Engines
 from .metric import NO_METRIC, BaseMetric, metric_named
 from .objective import BaseObjective

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._inputs import Array
@@ -16,13 +17,14 @@ from .plan import Plan
 class Engine(abc.ABC):
     """A boosting library, as `FocalClassifier`, its form for Dask, and saved models see it.
 
-    To bring one of your own, subclass this and give an instance to ``ENGINES.register``. Models are whatever `fit`
-    returns; they must survive pickle and copies.
+    To bring one of your own, subclass this and give an instance to ``ENGINES.register``, in the module that defines
+    your estimators and models, so that whoever unpickles one has registered it. Import that module before
+    `load_model`. Models are whatever `fit` returns; they must survive pickle and copies.
 
     Attributes
     ----------
     name : str
-        Name in saved models, and that of the package without which no estimator can be this engine's.
+        Name in saved models.
     model_file : str
         Name of the model's part in a saved file.
     """
@@ -54,6 +56,8 @@ class Engine(abc.ABC):
         y : ndarray of shape (n,) or (n, L)
             Labels from 0.
         plan : Plan
+            An engine honours all of it: `BaseObjective` takes `loss`, `conditioning` and `totals`, `BaseMetric` the
+            metric, and `Plan.link_after` makes the link.
         fit_params : dict
             What `FocalClassifier.fit` was given beyond its own parameters.
 
@@ -100,7 +104,8 @@ class Engines:
     Parameters
     ----------
     modules : dict of str to str
-        For each name the module that has the engine as ``ENGINE``, in the order of preference.
+        For each name, which is that of the engine's own package, the module that has the engine as ``ENGINE``; in the
+        order of preference.
     wanted : str
         What to give, for messages.
     """
@@ -110,12 +115,13 @@ class Engines:
         self._wanted = wanted
 
     def register(self, engine: Engine) -> None:
-        """Add an engine, or put it in the place of that of its name."""
+        """Add an engine, or put it in the place of that of its name; it is asked before those that were there."""
+        self._engines.pop(engine.name, None)
         self._engines[engine.name] = engine
 
     def named(self, name: Any) -> Engine:
         """Return the engine of a name."""
-        engine = self._engines.get(name)
+        engine = self._engines.get(name) if isinstance(name, str) else None
         if engine is None:
             raise ValueError(f"its engine is {name!r}, not {' or '.join(self._engines)}")
         if isinstance(engine, str):
@@ -146,13 +152,15 @@ class Engines:
                 continue
         raise ImportError("FocalClassifier needs an engine: pip install 'gbm_focal[xgboost]' or 'gbm_focal[lightgbm]'")
 
-    def _loadable(self) -> list[Engine]:
-        # An engine whose package nobody has imported can own nothing.
-        return [
-            self.named(name)
-            for name, engine in list(self._engines.items())
-            if isinstance(engine, Engine) or sys.modules.get(name) is not None
-        ]
+    def _loadable(self) -> Iterator[Engine]:
+        """Yield the engines that can own something, the latest first."""
+        for name, engine in reversed(list(self._engines.items())):
+            # An engine whose package nobody has imported, or nobody can, owns nothing.
+            if isinstance(engine, Engine) or sys.modules.get(name) is not None:
+                with contextlib.suppress(ImportError):
+                    engine = self.named(name)
+                if isinstance(engine, Engine):
+                    yield engine
 
 
 ENGINES = Engines(

@@ -17,12 +17,32 @@ from .processes import ALONE, Processes
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training is about: the loss, the totals of the training data, and what `FocalClassifier` adds."""
+    """What a training is about: the loss, the totals of the training data, and what `FocalClassifier` adds.
+
+    Attributes
+    ----------
+    loss : Loss
+        As the user gave it: its alpha may be a word, its parameters schedules.
+    totals : ClassTotals
+        Of the training data, in whatever processes they lie.
+    conditioning : dict
+        `hessian`, `max_step` and `normalize`, the keywords of `BaseObjective`.
+    metric : str, callable or None
+        As the user names it; `metric_named` makes of it what `BaseMetric` takes.
+    sample_weight : array-like of shape (n,) or None
+        Of the training data.
+    eval_set : list of (X, y)
+        Evaluation sets, with labels from 0. The training data among them are the same objects.
+    eval_weights : list of array-like or None
+        Weights of the evaluation sets.
+    progress : bool
+        Whether to show a bar over the rounds; see `bar_of_rounds`.
+    """
 
     loss: Loss
     totals: ClassTotals
-    conditioning: Mapping[str, Any] = field(default_factory=dict)  # hessian, max_step and normalize
-    metric: Any = None  # as the user names it
+    conditioning: Mapping[str, Any] = field(default_factory=dict)
+    metric: Any = None
     sample_weight: Any = None
     eval_set: list[tuple[Any, Any]] = field(default_factory=list)
     eval_weights: list[Any] | None = None
@@ -47,13 +67,13 @@ class Plan:
     ) -> Link:
         """Link of a model of so many rounds, which is the bare one where no margins can be had.
 
-        The margins of the training data are asked for only if the link needs them; `weight` are their weights, and
-        `offset` is added to them.
+        The margins of the training data are asked for only if the link needs them; `weight` are their weights, by
+        default those of the plan, and `offset` is added to them.
         """
         loss = self.loss_after(rounds)
         if margin is None or keeps_the_base_rate(loss, self.totals.kind):
             return Link.bare(loss, self.totals.kind)
-        return self.fitted_link(loss, margin(), weight, offset, processes)
+        return self.fitted_link(loss, margin(), self.sample_weight if weight is None else weight, offset, processes)
 
     def fitted_link(self, loss: Loss, margin: Any, weight: Any, offset: ArrayLike, processes: Processes) -> Link:
         """Fit the link to margins, wherever they lie."""

@@ -32,7 +32,8 @@ class DaskFocalClassifier(FocalClassifier):
     Parameters
     ----------
     estimator : DaskXGBClassifier, DaskLGBMClassifier or None, default None
-        The engine with its parameters; it is cloned, never changed. None: `DaskXGBClassifier`.
+        The engine with its parameters; it is cloned, never changed. None: `DaskXGBClassifier` if XGBoost is
+        installed, else `DaskLGBMClassifier`.
     loss, hessian, max_step, normalize, class_weight
         As for `FocalClassifier`.
     client : distributed.Client or None, default None

@@ -76,9 +76,7 @@ class LightGBM(Engine):
         patterns.labels.clear()
         beginning.objective.released()
         booster = model.booster_
-        link = plan.link_after(
-            kept_rounds(booster), lambda: self.margin(model, X), plan.sample_weight, offset=beginning.intercept
-        )
+        link = plan.link_after(kept_rounds(booster), lambda: self.margin(model, X), offset=beginning.intercept)
         complete(booster, booster.model_to_string(num_iteration=-1), link, beginning.intercept)
         warn_if_no_split(booster)
         return model, link

@@ -78,6 +78,8 @@ def train(
             "keep_training_booster=True is not possible here, because the intercept enters the finished model: go on "
             "with train(..., init_model=booster)"
         )
+    if isinstance(engine_kwargs.get("init_model"), lightgbm.LGBMModel):
+        engine_kwargs["init_model"] = engine_kwargs["init_model"].booster_
     starts_from_model = engine_kwargs.get("init_model") is not None
     inherited = getattr(train_set, "_predictor", None) is not None  # its init_score is an earlier init_model's
     if inherited and not starts_from_model:

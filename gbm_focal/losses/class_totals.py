@@ -1,4 +1,4 @@
-"""Class totals of a training set, and what they determine of a loss: alpha, intercept and scale."""
+"""Class totals of a training set, what they determine of a loss, and the margins whose posterior is their base rate."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class ClassTotals:
 
 
 def margin_of_posterior(posterior: Callable[[float], float], probability: float, name: str) -> float:
-    """Margin at which an increasing posterior, that of the loss called `name`, is a probability."""
+    """Margin at which an increasing posterior is a probability; `name` says, in errors, whose posterior."""
 
     def excess(z: float) -> float:
         return posterior(z) / probability - 1
@@ -139,7 +139,7 @@ def margin_of_posterior(posterior: Callable[[float], float], probability: float,
 
 
 def margins_of_posterior(posterior: Callable[[Array], Array], probabilities: Array, name: str) -> Array:
-    """Margins of K classes, with mean 0, at which the posterior of the loss called `name` is `probabilities`."""
+    """Margins of K classes, with mean 0, at which a posterior is `probabilities`; `name` says, in errors, whose."""
     wanted = np.log(probabilities)
 
     def excess(z: Array) -> Array:

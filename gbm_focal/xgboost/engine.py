@@ -53,13 +53,17 @@ class XGBoost(Engine):
         if plan.eval_set:
             fit_params.update(eval_set=plan.eval_set, sample_weight_eval_set=plan.eval_weights)
         with bar_of_rounds(plan.progress, rounds) as bar:
-            model.set_params(callbacks=[*counting(bar), beginning.storing, *(estimator.callbacks or ())])
+            # A single round has no checkpoints; and random forests, which have just one, take no callbacks.
+            storing = [beginning.storing] if rounds > 1 else []
+            ours = [*counting(bar), *storing]
+            if ours:
+                model.set_params(callbacks=[*ours, *(estimator.callbacks or ())])
             model.fit(X, y, **fit_params)
             model.set_params(callbacks=estimator.callbacks)  # ours are of this training; a bar cannot be pickled
         beginning.objective.released()
         booster = model.get_booster()
         warn_if_no_split(booster)
-        link = plan.link_after(kept_rounds(booster), lambda: self.margin(model, X), plan.sample_weight)
+        link = plan.link_after(kept_rounds(booster), lambda: self.margin(model, X))
         store_link(booster, link)
         return model, link
 

@@ -60,7 +60,8 @@ class ToyEngine(Engine):
                 break
         model.history_ = {"valid": scores}
         rounds = len(model.content_["trees"])
-        return model, plan.link_after(rounds, lambda: self.margin(model, X), plan.sample_weight)
+        objective.released()
+        return model, plan.link_after(rounds, lambda: self.margin(model, X))
 
     def margin(self, model, X):
         X = np.asarray(X, np.float32)
@@ -144,11 +145,26 @@ def test_a_file_of_an_engine_that_is_not_registered(tmp_path, toy_engine, monkey
         FocalClassifier(NewtonTrees()).fit(X, Y)
 
 
+@pytest.mark.usefixtures("toy_engine")
+def test_the_latest_engine_is_asked_first():
+    class Another(ToyEngine):
+        name = "another"
+
+    ENGINES.register(Another())
+    assert ENGINES.of(NewtonTrees()).name == "another"
+    ENGINES.register(ToyEngine())
+    assert ENGINES.of(NewtonTrees()).name == "toy"
+
+
 def test_engines_are_loaded_when_they_are_needed(monkeypatch):
     engines = Engines({"xgboost": "no_such_module", "toy": "neither_this"}, "something")
     engines.register(ToyEngine())
     monkeypatch.setitem(sys.modules, "xgboost", None)  # as if nobody had imported it
     assert engines.of(NewtonTrees()).name == "toy"
     assert engines.first().name == "toy"
+    with pytest.raises(ValueError, match=r"its engine is \[\], not xgboost or toy"):
+        engines.named([])
+    monkeypatch.setitem(sys.modules, "xgboost", sys)  # as if an xgboost that cannot be used had been imported
+    assert engines.of(NewtonTrees()).name == "toy"
     with pytest.raises(TypeError, match="estimator_='a model' is a str, which no engine here has made"):
         engines.of_model("a model")

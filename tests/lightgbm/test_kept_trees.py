@@ -55,6 +55,14 @@ def test_training_continues_from_the_best_iteration(stopped):
     np.testing.assert_allclose(first, stopped.predict(X_VALID, raw_score=True), rtol=1e-12)
 
 
+def test_training_continues_from_a_fitted_classifier():
+    classifier = FocalClassifier(lgb.LGBMClassifier(n_estimators=3, **PARAMS), FocalLoss(2)).fit(X, Y)
+    continued = engine.train(PARAMS, lgb.Dataset(X, Y), 2, loss=FocalLoss(2), init_model=classifier.estimator_)
+    assert continued.num_trees() == 5
+    first = continued.predict(X_VALID, raw_score=True, num_iteration=3)
+    np.testing.assert_allclose(first, classifier.estimator_.predict(X_VALID, raw_score=True), rtol=1e-12)
+
+
 def test_a_schedule_ends_with_the_trees_that_are_kept():
     booster = engine.train(
         {**PARAMS, "early_stopping_round": 5},

@@ -118,6 +118,8 @@ def test_damaged_and_hostile_files_are_refused(engine, tmp_path):
         (set_to("format", 99), None, "format 99"),
         (set_to("format", None), None, "no format"),
         (set_to("engine", "os"), None, "'os'"),
+        (set_to("engine", ["xgboost"]), None, "its engine is"),
+        (set_to("classes", None), None, "not a model"),
         (set_to("link", "loss", "Popen"), None, "Popen"),
         (set_to("link", "kind", "other"), None, "link"),
         (set_to("link", "log_odds_shift", ["x"]), None, "link"),
