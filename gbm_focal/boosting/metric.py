@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ class BaseMetric:
     """The weighted mean of a loss, or another metric of its posteriors; parameters as in the engines' `Metric`."""
 
     processes = ALONE
+    _unit: float | None = None  # of the loss, where it is that of the training data
 
     def __init__(self, loss: Loss, metric: str | Callable[..., Any] | None = None) -> None:
         require_loss(loss)
@@ -68,14 +70,31 @@ class BaseMetric:
         self._offset = offset
         return self
 
+    def relative_to(self: _Self, totals: ClassTotals) -> _Self:
+        """Take as unit what the loss, whose alpha is a number, is at the base rate of these totals."""
+        if self.metric is None:
+            self._unit = _unit(self.loss.at_round(np.inf), totals)
+        return self
+
     def score(self, y: ArrayLike, margin: Array, sample_weight: Any) -> float:
-        """Weighted mean of the loss over all rows (and columns), or the metric of the posteriors."""
+        """Weighted mean of the loss over all rows (and columns) in its unit, or the metric of the posteriors."""
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        loss = self._resolved(lambda: totals_of_engine(y, margin, weight, self.processes))
+        totals = functools.cache(lambda: totals_of_engine(y, margin, weight, self.processes))
         if self.metric is not None:
-            return self._of_posteriors(loss, *self._of_all_rows(y, margin, weight))
-        return self._mean(loss, y, margin, weight)
+            return self._of_posteriors(self._resolved(totals), *self._of_all_rows(y, margin, weight))
+        return self.relative_loss(y, margin, weight, totals)
+
+    def relative_loss(
+        self, y: Array, margin: Array, weight: Array | None, totals_of_data: Callable[[], ClassTotals]
+    ) -> float:
+        """Weighted mean of the loss in units of its mean without skill: 1 is a model that knows only the base rate.
+
+        XGBoost's early stopping sees six decimals of a metric, and under rare positives a bare loss is about 1e-4.
+        """
+        loss = self._resolved(totals_of_data)
+        mean = self._mean(loss, y, margin, weight)
+        return mean / (_unit(loss, totals_of_data()) if self._unit is None else self._unit)
 
     def _resolved(self, totals_of_data: Callable[[], ClassTotals]) -> Loss:
         loss = self.loss.at_round(np.inf)
@@ -140,6 +159,14 @@ class _Predictions(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Array) -> Array:
         return self.predicted
+
+
+def _unit(loss: Loss, totals: ClassTotals) -> float:
+    """Mean loss without skill; 1 where a class is missing, or no class's rows count, so that there is none."""
+    if np.any(totals.positive == 0) or np.any(totals.negative == 0):
+        return 1.0
+    value = loss.value_without_skill(totals)
+    return value if value > np.finfo(np.float32).tiny else 1.0
 
 
 def _name_and_direction(loss: Loss, metric: Any) -> tuple[str, bool]:

@@ -52,7 +52,7 @@ class Objective(BaseObjective):
 
 
 class Metric(BaseMetric):
-    """The weighted mean of a loss, or a metric of its posteriors, as an evaluation metric of LightGBM.
+    """The mean of a loss, relative to that without skill, or a metric of its posteriors, as a metric of LightGBM.
 
     It goes into ``feval=`` of `lightgbm.train` and ``eval_metric=`` of the scikit-learn classes, beside an
     `Objective` and ``metric="None"``: LightGBM's own probability metrics would take the margin for a
@@ -66,6 +66,12 @@ class Metric(BaseMetric):
         The name of a scikit-learn scorer ("average_precision", "neg_log_loss", ...), a scorer, or a function
         metric(y_true, y_score) of the posteriors of label 1 (or of all columns), whose name ends with _score
         (greater is better), _loss or _error, or that has an attribute `greater_is_better`. By default the loss.
+
+    Notes
+    -----
+    The loss is the weighted mean over rows (and columns), divided by what it is where every prediction is the base
+    rate: 1 is no skill, 0 is perfect. The unit is that of the training data inside `train` and `FocalClassifier`; in a
+    bare `Metric` that of each evaluated data set, and 1 where a class is missing there.
     """
 
     @property

@@ -150,7 +150,8 @@ def begin(
     objective.fixed_on(plan.totals, intercept, first_round)
     resolved = plan.loss_after(first_round + rounds)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
-    return Beginning(objective, Metric(resolved, metric).starting_at(intercept), intercept)
+    of_metric = Metric(resolved, metric).relative_to(plan.totals).starting_at(intercept)
+    return Beginning(objective, of_metric, intercept)
 
 
 def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:

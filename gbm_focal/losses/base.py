@@ -355,6 +355,15 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
             ]
         )
 
+    def value_without_skill(self, totals: ClassTotals) -> float:
+        """Mean value of the loss, over rows and columns, where every margin is the intercept."""
+        at, rates = self.intercepts(totals), totals.base_rates()
+        if totals.kind == "multiclass":
+            classes = np.arange(rates.size)
+            return float(np.sum(rates * self.value(classes, np.tile(at, (rates.size, 1)))))
+        on_1, on_0 = self.value(np.repeat([[1], [0]], rates.size, axis=1), np.tile(at, (2, 1)))
+        return float(np.mean(rates * on_1 + (1 - rates) * on_0))
+
     def normalizers(self, totals: ClassTotals) -> Array:
         """Factors, shape (L,), that give the loss at its intercept the Hessian of the logistic loss.
 

@@ -106,7 +106,7 @@ class Objective(BaseObjective):
 
 
 class Metric(BaseMetric):
-    """The weighted mean of a loss, or a metric of its posteriors, as an evaluation metric of XGBoost.
+    """The mean of a loss, relative to that without skill, or a metric of its posteriors, as a metric of XGBoost.
 
     It goes into ``custom_metric=`` of `xgboost.train` and ``eval_metric=`` of the scikit-learn classes, beside an
     `Objective`: XGBoost passes the margin, which it needs, only under a custom objective. Smaller is always better,
@@ -126,6 +126,11 @@ class Metric(BaseMetric):
 
     Notes
     -----
+    The loss is the weighted mean over rows (and columns), divided by what it is where every prediction is the base
+    rate: 1 is no skill, 0 is perfect. XGBoost prints metrics with six decimals, and its early stopping sees no more; a
+    bare loss of rare positives would change in the seventh. The unit is that of the training data inside `train` and
+    `FocalClassifier`; in a bare `Metric` that of each evaluated data set, and 1 where a class is missing there.
+
     In training by several processes both are those of all rows. The loss needs two numbers of each process; another
     metric has no such sum, so each process gets the labels, margins and weights of all, 8 to 12 bytes a row.
     """
@@ -163,7 +168,7 @@ class Metric(BaseMetric):
         else:
             owner, unchanged = (self, False) if data is None else (data, self._of_one_training)
             on_device, margin = self._device.load(owner, at_host, given, unchanged=unchanged)
-            score = self._mean(self._resolved(on_device.totals), on_device.y, margin, on_device.weight)
+            score = self.relative_loss(on_device.y, margin, on_device.weight, on_device.totals)
         score = -score if self.greater_is_better else score
         return score if data is None else (self.__name__, score)
 

@@ -125,7 +125,7 @@ def begin(
     objective.fixed_on(plan.totals, np.zeros(1), first_round)
     resolved = plan.loss_after(first_round + rounds)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
-    of_metric = Metric(resolved, metric, device=device).of_one_training()
+    of_metric = Metric(resolved, metric, device=device).relative_to(plan.totals).of_one_training()
     return Beginning(start, score, objective, of_metric, _LinkOfRound(plan, first_round))
 
 

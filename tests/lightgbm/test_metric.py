@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from instances import TRAINED
+from instances import TRAINED, without_skill
 from lightgbm_data import PARAMS, data, features
 from problems import rare_positives
 
@@ -12,13 +12,15 @@ lgb = pytest.importorskip("lightgbm")
 engine = pytest.importorskip("gbm_focal.lightgbm")
 
 
-def test_metric_is_the_weighted_mean_of_the_loss():
+def test_metric_is_the_weighted_mean_of_the_loss_in_units_of_that_without_skill():
     dataset = data(weighted=True).construct()
     z = np.linspace(-5, 5, 4000)
     for loss in TRAINED:
         y, w = dataset.get_label(), dataset.get_weight()
         name, value, maximise = engine.Metric(loss)(z, dataset)
-        np.testing.assert_allclose(value, np.average(loss.resolve(y, w).value(y, z), weights=w), rtol=1e-5)
+        resolved = loss.resolve(y, w)
+        mean = np.average(resolved.value(y, z), weights=w)
+        np.testing.assert_allclose(value, mean / without_skill(resolved, y, w), rtol=1e-5)
         assert maximise is False
         assert name == engine.Metric(loss).__name__
 
@@ -34,11 +36,12 @@ def test_early_stopping_on_the_loss(loss):
     curve = history["valid_0"][name]
     assert booster.best_iteration == int(np.argmin(curve)) + 1
     assert len(curve) == booster.best_iteration + 5 < 300
-    # What was reported for the validation set is the loss of the full margin there.
+    # What was reported for the validation set is the loss of the full margin there, in units of the training data's.
     X, y, _, _ = rare_positives(seed=1)
-    resolved = loss.resolve(rare_positives()[1])
-    margin = booster.predict(X, raw_score=True)
-    np.testing.assert_allclose(min(curve), resolved.value(y, margin).mean(), rtol=1e-5)
+    y_train = rare_positives()[1]
+    resolved = loss.resolve(y_train)
+    mean = resolved.value(y, booster.predict(X, raw_score=True)).mean()
+    np.testing.assert_allclose(min(curve), mean / without_skill(resolved, y_train), rtol=1e-5)
     y, X = rare_positives()[1], features()
     np.testing.assert_allclose(engine.predict_proba(booster, X)[:, 1].mean(), y.mean(), rtol=1e-5)
     # The trees after the best one are gone, as in LightGBM's own training.

@@ -48,3 +48,9 @@ class NumpyFocalLoss(Loss):
             q**g * p * ((1 + 2 * g) * q + g * n * (g * p - q)),
             p**g * q * ((1 + 2 * g) * p + g * m * (g * q - p)),
         )
+
+
+def without_skill(loss, y, sample_weight=None):
+    """Mean of a loss, whose alpha is a number, where every margin is the intercept: two labels, (n,)."""
+    at, rate = np.full(2, loss.intercept(y, sample_weight)), np.average(y, weights=sample_weight)
+    return loss.value([1, 0], at) @ [rate, 1 - rate]
