@@ -77,6 +77,14 @@ def rows(y_true: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None) 
     return y, z, weight
 
 
+def check_hessian(hessian: str, max_step: float | None) -> None:
+    """Raise if `hessian` or `max_step` is not what `Loss.gradient_hessian` takes."""
+    if hessian not in ("fisher", "exact"):
+        raise ValueError(f"hessian={hessian!r} is not known: give 'fisher' or 'exact'")
+    if max_step is not None:
+        real("max_step", max_step, "[1e-6, inf]")
+
+
 def columns_of(array: Array) -> int:
     """Return L for shape (n, L) and 1 for shape (n,)."""
     return array.shape[1] if array.ndim == 2 else 1

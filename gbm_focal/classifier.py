@@ -15,11 +15,11 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import saving
-from ._inputs import Array, on_host
+from ._inputs import Array, check_hessian, on_host
 from .boosting import ENGINES, Engine, Plan
 from .features import checked_features
 from .labels import Labels, classes_as_json, classes_of_json, evaluation_weights, plain_labels
-from .losses import ClassTotals, FocalLoss, Hessian, Loss, check_hessian, require_loss
+from .losses import ClassTotals, FocalLoss, Hessian, Loss, require_loss
 
 __all__ = ["FocalClassifier"]
 

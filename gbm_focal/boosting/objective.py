@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._inputs import Array
-from ..losses import ClassTotals, Hessian, Loss, check_hessian, require_loss
+from .._inputs import Array, check_hessian
+from ..losses import ClassTotals, Hessian, Loss, require_loss
 from .processes import ALONE, labels_of_engine, totals_of_engine, weights_of_engine
 
 _OF_TRAINING = ("_latest", "_rounds", "_data")  # attributes of an objective that a copy does without

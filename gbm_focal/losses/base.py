@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
-from .._inputs import Array, margins, real, rows
+from .._inputs import Array, check_hessian, margins, real, rows
 from ..kernels import cuda
 from ..schedules import Schedule, subclasses_of
 from .class_totals import ClassTotals, margin_of_posterior, margins_of_posterior
@@ -388,14 +388,6 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
                 "scaled to that of the logistic loss: choose milder parameters of the loss, or normalize=False"
             )
         return factors
-
-
-def check_hessian(hessian: str, max_step: float | None) -> None:
-    """Raise if `hessian` or `max_step` is not what `Loss.gradient_hessian` takes."""
-    if hessian not in ("fisher", "exact"):
-        raise ValueError(f"hessian={hessian!r} is not known: give 'fisher' or 'exact'")
-    if max_step is not None:
-        real("max_step", max_step, "[1e-6, inf]")
 
 
 def require_loss(loss: Any) -> None:
