@@ -22,12 +22,10 @@ from typing import Any, NamedTuple
 
 import lightgbm
 import numpy as np
-import optuna
 import xgboost
 from fraud_detection import THREADS, Split, simulate
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from optuna_integration import LightGBMPruningCallback, XGBoostPruningCallback
 from sklearn.metrics import average_precision_score, log_loss
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
@@ -35,6 +33,12 @@ from tqdm import tqdm
 import gbm_focal.lightgbm
 import gbm_focal.xgboost
 from gbm_focal import FocalLoss, Loss
+
+try:
+    import optuna
+    from optuna_integration import LightGBMPruningCallback, XGBoostPruningCallback
+except ImportError as error:
+    raise SystemExit("this example needs Optuna: pip install 'gbm_focal[tune]'") from error
 
 SCORE = "average_precision"
 GAMMAS = (0.5, 5.0)

@@ -43,6 +43,8 @@ class LightGBM(Engine):
         """Fit a clone of an `LGBMClassifier` as the plan says, and its link, which the booster stores."""
         given = {name: value for name, value in estimator.get_params().items() if value is not None}
         _require_no_contradiction(given, plan)
+        for alias in ALIASES["early_stopping_round"]:
+            plan.require_evaluation(alias, given.get(alias))
         metric = metric_named(plan.metric if plan.metric is not None else given.get("metric"), plan.totals.kind)
         start = fit_params.get("init_model")
         beginning = begin(plan, estimator.n_estimators, start, metric, at_zero=starts_at_zero(given))

@@ -18,7 +18,21 @@ _ENTRY = re.compile(r"^\[gbm_focal: (.*)\]$", re.MULTILINE)
 
 
 def link_of(booster: lightgbm.Booster, loss: Loss | None = None) -> Link:
-    """Return the link that a booster stores, or the bare one of a loss."""
+    """Return the link that a booster stores, or the bare one of a loss.
+
+    Raises
+    ------
+    ValueError
+        If the booster does not know its loss, and none is given.
+    TypeError
+        If it is none of LightGBM.
+    """
+    if not isinstance(booster, lightgbm.Booster):
+        kind = type(booster)
+        raise TypeError(
+            f"booster is a {kind.__module__}.{kind.__name__}: give a lightgbm.Booster; those of XGBoost go to "
+            "gbm_focal.xgboost, and a FocalClassifier has its own predict_proba"
+        )
     if loss is not None:
         return Link.bare(loss, "multiclass" if booster.num_model_per_iteration() > 1 else "binary")
     found = _ENTRY.search(booster.model_to_string(num_iteration=1))

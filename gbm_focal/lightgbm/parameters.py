@@ -14,6 +14,7 @@ ALIASES = {
     "boosting": ("boosting", "boosting_type", "boost"),
     "metric": ("metric", "metrics", "metric_types"),
     "is_unbalance": ("is_unbalance", "unbalance", "unbalanced_sets"),
+    "early_stopping_round": ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"),
     "linear_tree": ("linear_tree", "linear_trees"),
     "num_class": ("num_class", "num_classes"),
     "scale_pos_weight": ("scale_pos_weight",),

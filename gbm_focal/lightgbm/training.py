@@ -71,6 +71,9 @@ def train(
         If a parameter contradicts the loss, or labels or weights are invalid.
     """
     require_loss(loss)
+    if not isinstance(train_set, lightgbm.Dataset):
+        raise TypeError(f"train_set is a {type(train_set).__name__}: give lightgbm.Dataset(X, label=y)")
+    valid_sets = _as_list(engine_kwargs.get("valid_sets"))
     settings = checked_parameters(params, train_set.get_params())
     classes = settings.get("num_class")
     if engine_kwargs.get("keep_training_booster"):
@@ -95,7 +98,7 @@ def train(
         raise ValueError("train_set has no labels: give Dataset(..., label=y) with y of 0 and 1")
     users_start = init_score is not None and not inherited
     if not starts_from_model:
-        _require_same_start(train_set, engine_kwargs.get("valid_sets"), users_start)
+        _require_same_start(train_set, valid_sets, users_start)
     totals = checked_totals("train_set", ClassTotals.of(label, weight, classes=classes), classes)
     plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
     at_zero = users_start or starts_at_zero(settings)
@@ -206,7 +209,8 @@ def _with_labels(train_set: lightgbm.Dataset, settings: dict[str, Any], starts_f
     in_file = isinstance(train_set.data, str | Path)
     if not in_file and train_set.used_indices is None:
         return train_set
-    params = {**(train_set.params or {}), **settings}
+    # Without an objective, which comes later, LightGBM takes several classes for a mistake.
+    params = {**(train_set.params or {}), **{name: value for name, value in settings.items() if name != "num_class"}}
     if in_file and starts_from_model:  # the raw data must stay at hand for the starting model
         fields = {name: getattr(train_set, name) for name in ("label", "weight", "init_score")}
         return lightgbm.Dataset(train_set.data, params=params, **fields).construct()
@@ -214,9 +218,20 @@ def _with_labels(train_set: lightgbm.Dataset, settings: dict[str, Any], starts_f
     return train_set.construct()
 
 
-def _require_same_start(train_set: lightgbm.Dataset, valid_sets: Any, users_start: bool) -> None:
-    given = valid_sets or []
-    for number, valid in enumerate(given if isinstance(given, list | tuple) else [given]):
+def _as_list(valid_sets: Any) -> list[lightgbm.Dataset]:
+    given = [] if valid_sets is None else valid_sets
+    datasets = list(given) if isinstance(given, list | tuple) else [given]
+    for dataset in datasets:
+        if not isinstance(dataset, lightgbm.Dataset):
+            raise TypeError(
+                f"valid_sets is, or holds, a {type(dataset).__name__}: give a list of lightgbm.Dataset, made with "
+                "reference=train_set"
+            )
+    return datasets
+
+
+def _require_same_start(train_set: lightgbm.Dataset, valid_sets: list[lightgbm.Dataset], users_start: bool) -> None:
+    for number, valid in enumerate(valid_sets):
         if valid is not train_set and (valid.init_score is not None) != users_start:
             raise ValueError(
                 f"train_set has {'an' if users_start else 'no'} init_score, but valid_sets[{number}] has "

@@ -78,7 +78,9 @@ class KernelLoss(Loss):
 class FocalLoss(KernelLoss):
     """Focal loss: cross-entropy that counts well-classified samples less.
 
-    l1 = alpha q^gamma n,  l0 = (1 - alpha) p^gamma m.
+    l1 = alpha q^gamma n,  l0 = (1 - alpha) p^gamma m
+
+    for the labels 1 and 0, where z is the margin, p = sigmoid(z), q = 1 - p, n = -log p and m = -log q.
 
     For K classes with p = softmax(z), q = 1 - p, n = -log p and the true class t, l = alpha_t q_t^gamma n_t. Its
     Fisher Hessian is the diagonal of the expected second derivatives at the posterior of the margin,
@@ -121,7 +123,9 @@ class FocalLoss(KernelLoss):
 class AsymmetricLoss(KernelLoss):
     """Asymmetric loss (ASL): its own gamma for each label, and easy negatives dropped altogether.
 
-    l1 = alpha q^gamma_pos n,  l0 = (1 - alpha) a^gamma_neg (-log(1 - a)),  a = max(p - clip, 0).
+    l1 = alpha q^gamma_pos n,  l0 = (1 - alpha) a^gamma_neg (-log(1 - a)),  a = max(p - clip, 0)
+
+    for the labels 1 and 0, where z is the margin, p = sigmoid(z), q = 1 - p and n = -log p.
 
     Where p <= clip (the dead zone) negatives have no gradient and the formula of the posterior gives 0. There
     `posterior` continues as if l0' were 1e-9 (1 - alpha) p q, wherever that is larger than l0', so that it
@@ -170,7 +174,10 @@ class AsymmetricLoss(KernelLoss):
 class BalancedCrossEntropy(KernelLoss):
     """Cross-entropy with class weights.
 
-    l1 = alpha n,  l0 = (1 - alpha) m.  For K classes it is the softmax form of `FocalLoss` with gamma 0.
+    l1 = alpha n,  l0 = (1 - alpha) m
+
+    for the labels 1 and 0, where z is the margin, p = sigmoid(z), n = -log p and m = -log(1 - p). For K classes it is
+    the softmax form of `FocalLoss` with gamma 0.
 
     Parameters
     ----------
@@ -199,7 +206,9 @@ class BalancedCrossEntropy(KernelLoss):
 class PowerCrossEntropy(KernelLoss):
     """Cross-entropy of a power of the sigmoid: p^power takes the place of p.
 
-    l1 = alpha power n,  l0 = -(1 - alpha) log(1 - p^power).
+    l1 = alpha power n,  l0 = -(1 - alpha) log(1 - p^power)
+
+    for the labels 1 and 0, where z is the margin, p = sigmoid(z) and n = -log p.
 
     Parameters
     ----------

@@ -38,6 +38,7 @@ class XGBoost(Engine):
             raise ValueError(f"objective={given['objective']!r} of the estimator contradicts loss: leave it out")
         if given.get("scale_pos_weight") is not None:
             checked_parameters({"scale_pos_weight": given["scale_pos_weight"]})
+        plan.require_evaluation("early_stopping_rounds", given.get("early_stopping_rounds"))
         metric = plan.metric if plan.metric is not None else given.get("eval_metric")
         rounds = estimator.get_num_boosting_rounds()
         beginning = begin(plan, given, rounds, fit_params.get("xgb_model"), metric_named(metric, plan.totals.kind))

@@ -75,6 +75,9 @@ def train(
     settings = checked_parameters(params)
     if "obj" in engine_kwargs:
         raise ValueError("obj is made from loss here: leave it out, or call xgboost.train(obj=Objective(loss))")
+    evals = engine_kwargs.get("evals")
+    if evals is not None and not isinstance(evals, list | tuple):
+        raise TypeError(f"evals is a {type(evals).__name__}: give a list of pairs, [(dvalid, 'valid')]")
     if not isinstance(dtrain, xgboost.DMatrix):
         raise TypeError(f"dtrain is a {type(dtrain).__name__}: give xgboost.DMatrix(X, label=y), or QuantileDMatrix")
     y = dtrain.get_label()
@@ -185,7 +188,21 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
 
 
 def link_of(booster: xgboost.Booster, loss: Loss | None = None) -> Link:
-    """Return the link that a booster stores, or the bare one of a loss."""
+    """Return the link that a booster stores, or the bare one of a loss.
+
+    Raises
+    ------
+    ValueError
+        If the booster does not know its loss, and none is given.
+    TypeError
+        If it is none of XGBoost.
+    """
+    if not isinstance(booster, xgboost.Booster):
+        kind = type(booster)
+        raise TypeError(
+            f"booster is a {kind.__module__}.{kind.__name__}: give an xgboost.Booster; those of LightGBM go to "
+            "gbm_focal.lightgbm, and a FocalClassifier has its own predict_proba"
+        )
     if loss is not None:
         return Link.bare(loss, "multiclass" if '"multi:' in booster.save_config() else "binary")
     stored = booster.attr(_ATTRIBUTE)

@@ -5,8 +5,10 @@ import decimal
 
 import numpy as np
 import pytest
-from engines import both_engines, lightgbm_classifier, xgboost_classifier
+from engines import both_engines, lightgbm_classifier, patience, xgboost_classifier
 from problems import rare_positives
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from gbm_focal import FocalClassifier, FocalLoss
 
@@ -76,3 +78,16 @@ def test_parameters_of_the_estimator_that_contradict_the_loss():
     ):
         with pytest.raises(ValueError, match=message):
             FocalClassifier(estimator).fit(X, y)
+
+
+@both_engines
+def test_early_stopping_without_rows_to_stop_on(engine):
+    X, y, _, _ = rare_positives(300)
+    (name,) = patience(engine, 5)
+    pipeline = make_pipeline(StandardScaler(), FocalClassifier(engine(**patience(engine, 5))))
+    with pytest.raises(
+        ValueError, match=rf"{name}=5 of the estimator needs rows to stop on: give fit\(.*STEP__eval_set"
+    ):
+        pipeline.fit(X, y)
+    pipeline.fit(X, y, focalclassifier__eval_set=[(X, y)])
+    FocalClassifier(engine(**patience(engine, None))).fit(X, y)

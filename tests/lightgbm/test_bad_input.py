@@ -1,4 +1,4 @@
-"""What training with LightGBM refuses."""
+"""What training with LightGBM refuses, and data sets that it must not."""
 
 import numpy as np
 import pytest
@@ -65,3 +65,35 @@ def test_bad_data_and_bad_losses():
         engine.train(PARAMS, lgb.Dataset(X, y), 1, loss=FocalLoss)
     with pytest.raises(TypeError, match="loss='focal' is a str"):
         engine.Metric("focal")
+
+
+def test_what_is_no_data_set_or_no_booster():
+    X, y, _, _ = rare_positives(200)
+    with pytest.raises(TypeError, match=r"train_set is a ndarray: give lightgbm\.Dataset"):
+        engine.train(PARAMS, X, 1, loss=FocalLoss())
+    for wrong in ({}, [X], X):
+        with pytest.raises(TypeError, match=r"valid_sets is, or holds, a (dict|ndarray): give a list"):
+            engine.train(PARAMS, lgb.Dataset(X, y), 1, loss=FocalLoss(), valid_sets=wrong)
+    xgb = pytest.importorskip("xgboost")
+    for wrong in (xgb.train({}, xgb.DMatrix(X, y), 1), None):
+        with pytest.raises(TypeError, match=r"give a lightgbm\.Booster; those of XGBoost go to gbm_focal\.xgboost"):
+            engine.predict_proba(wrong, X)
+
+
+@pytest.mark.filterwarnings("ignore:Overriding the parameters")  # LightGBM's, of subsets
+@pytest.mark.parametrize("continued", [False, True])
+def test_classes_of_data_sets_from_files_and_subsets(tmp_path, continued):
+    X, _, _, _ = rare_positives(600)
+    y, params = np.arange(600.0) % 3, {**PARAMS, "num_class": 3}
+    path = tmp_path / "rows.csv"
+    np.savetxt(path, np.column_stack([y, X]), delimiter=",")
+    start = engine.train(params, lgb.Dataset(X, y), 2, loss=FocalLoss()) if continued else None
+
+    def trained(dataset):
+        booster = engine.train(params, dataset, 2, loss=FocalLoss(), init_model=start)
+        return engine.predict_proba(booster, X)
+
+    expected = trained(lgb.Dataset(X, y))
+    np.testing.assert_allclose(trained(lgb.Dataset(path, params={"label_column": 0})), expected, atol=1e-6)
+    whole = lgb.Dataset(X, y, free_raw_data=False)
+    np.testing.assert_allclose(trained(whole.subset(np.arange(600))), expected, atol=1e-6)

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from programs import run_program
+from programs import run_in_new_process, run_program
 from repository import EXAMPLES
 
 
@@ -221,3 +221,10 @@ def test_gpu_training(capsys):
     assert [line.split()[1] for line in lines[2:]] == ["with_train", "with_objective", "with_classifier"]
     precisions = [float(line.split()[3]) for line in lines[2:]]
     assert precisions == pytest.approx(precisions[:1] * 3, abs=0.02)
+
+
+def test_tuning_without_optuna_says_what_it_needs():
+    script = EXAMPLES / "tuning.py"
+    code = f"import sys, runpy; sys.modules['optuna'] = None; sys.path.insert(0, {str(script.parent)!r})\n"
+    code += f"try:\n    runpy.run_path({str(script)!r})\nexcept SystemExit as e: print(e)"
+    assert "pip install 'gbm_focal[tune]'" in run_in_new_process(code)

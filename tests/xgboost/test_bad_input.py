@@ -48,3 +48,14 @@ def test_bad_data_and_bad_losses():
     with pytest.raises(ValueError, match="too far out"):
         # p^0.001 equals the base rate at a margin of about -1000 log(1 / base rate).
         engine.train({}, xgb.DMatrix(X, y), 1, loss=PowerCrossEntropy(0.001))
+
+
+def test_what_is_no_list_of_evaluation_sets_or_no_booster():
+    for wrong in ({}, "valid"):
+        with pytest.raises(TypeError, match=r"evals is a (dict|str): give a list of pairs"):
+            engine.train({}, data(), 1, loss=FocalLoss(), evals=wrong)
+    lgb = pytest.importorskip("lightgbm")
+    X, y, _, _ = rare_positives(200)
+    for wrong in (lgb.train({"verbosity": -1, "num_threads": 1}, lgb.Dataset(X, y), 1), None):
+        with pytest.raises(TypeError, match=r"give an xgboost\.Booster; those of LightGBM go to gbm_focal\.lightgbm"):
+            engine.predict_proba(wrong, X)
