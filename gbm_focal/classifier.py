@@ -47,6 +47,10 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     class_weight : dict, "balanced" or None, default None
         Weights of the samples by class, multiplied with `sample_weight`. Unlike the loss's `alpha` they change
         the base rate that `predict_proba` stands for.
+    pos_label : label or None, default None
+        Of two classes the positive one, that `alpha`, an `AsymmetricLoss`, metrics and the base rate are about. None:
+        the second of `classes_`, which are sorted; of "fraud" and "ok" that would be "ok". `classes_`, the columns of
+        `predict_proba` and the sign of `decision_function` do not depend on it.
 
     Attributes
     ----------
@@ -59,6 +63,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         From margins to probabilities.
     classes_ : ndarray of shape (K,)
         Labels; for several labels a row a list with the array [0, 1] of each, as scikit-learn has it.
+    pos_label_ : label or None
+        The positive one of two classes.
     n_features_in_, feature_names_in_
         As in scikit-learn.
     evals_result_ : dict
@@ -94,6 +100,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         max_step: float | None = 2.0,
         normalize: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
+        pos_label: Any = None,
     ) -> None:
         self.estimator = estimator
         self.loss = loss
@@ -101,6 +108,11 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.max_step = max_step
         self.normalize = normalize
         self.class_weight = class_weight
+        self.pos_label = pos_label
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy, or a pickle of version 0.1, which had no `pos_label`."""
+        super().__setstate__({"pos_label": None, **state})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -150,8 +162,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             Whatever the engine takes; missing values are the engine's to handle.
         y : array-like of shape (n,), or (n, L) of 0 and 1
             Labels of any type, or an indicator matrix. Of two labels the second of `classes_`, which are sorted, is
-            the positive one, as everywhere in scikit-learn: of "fraud" and "ok" that is "ok". Where the rare one comes
-            first, give ``y == "fraud"``; `AsymmetricLoss` and metrics such as average precision are not symmetric.
+            the positive one, as everywhere in scikit-learn, unless `pos_label` says another.
         sample_weight : array-like of shape (n,), optional
             Non-negative weights.
         eval_set : list of (X, y), optional
@@ -195,6 +206,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             )
         training = self._training_data(engine, X, y, sample_weight)
         training.totals.require_all_classes()
+        if self.pos_label is None:
+            training.labels.warn_of_common_positives(loss, training.totals)
         if "sample_weight_eval_set" in fit_params:
             eval_sample_weight = fit_params.pop("sample_weight_eval_set")
         eval_weights = evaluation_weights(eval_set or [], eval_sample_weight, fit_params.pop("eval_class_weight", None))
@@ -216,6 +229,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         )
         self.estimator_, self.link_ = engine.fit(estimator, training.X, training.y, plan, fit_params)
         self.loss_, self.classes_ = self.link_.loss, training.labels.classes
+        self.pos_label_ = self.classes_[training.labels.positive] if training.labels.kind == "binary" else None
         self.evals_result_ = engine.history(self.estimator_) if plan.eval_set else {}
         self.best_iteration_ = engine.best_iteration(self.estimator_)
         return self
@@ -233,7 +247,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         """
         margin = self._margin(X)
         probabilities: Array = self.link_.probabilities(margin)
-        return probabilities
+        return probabilities[:, [1, 0]] if self._first_is_positive else probabilities
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`; a probability that has underflowed counts as the smallest number."""
@@ -255,7 +269,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         """
         margin = self._margin(X)
         decision: Array = self.link_.decision(margin)
-        return decision
+        return -decision if self._first_is_positive else decision
 
     def predict(self, X: Any) -> Array:
         """Labels.
@@ -270,8 +284,15 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         """
         margin = self._margin(X)
         chosen = self.link_.classes(margin)
+        if self._first_is_positive:
+            chosen = 1 - chosen
         predicted: Array = chosen if self.link_.kind == "multilabel" else self.classes_[chosen]
         return predicted
+
+    @property
+    def _first_is_positive(self) -> bool:
+        """Whether of two classes the first one is that of label 1; models of version 0.1 do not say."""
+        return bool(self.link_.kind == "binary" and getattr(self, "pos_label_", self.classes_[1]) == self.classes_[0])
 
     @property
     def feature_importances_(self) -> Array:
@@ -313,11 +334,15 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 "max_step": saving.plain(self.max_step),
                 "normalize": saving.plain(self.normalize),
                 "class_weight": saving.pairs(self.class_weight),
+                "pos_label": saving.plain(self.pos_label),
                 "loss": None if self.loss is None else json.loads(self.loss.to_json()),
                 "estimator": settings,
             },
             "best_iteration": self.best_iteration_,
+            "first_is_positive": self._first_is_positive,
         }
+        if self._first_is_positive:  # older versions would take the second class for it
+            description["format"] = 2
         saving.write(path, self._engines.of_model(self.estimator_), self.estimator_, self.link_, description)
 
     @classmethod
@@ -356,8 +381,12 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             classes = classes_of_json(description["classes"], int(description["columns"]), link.kind)
             features, names = int(description["features"]), [str(name) for name in description["feature_names"]]
             best = description["best_iteration"]
-        model = cls(archive.engine.new_estimator(settings), loss, class_weight=class_weight, **conditioning)
+            pos_label = parameters.get("pos_label")
+            positive = classes[0 if description.get("first_is_positive") else 1] if link.kind == "binary" else None
+        estimator = archive.engine.new_estimator(settings)
+        model = cls(estimator, loss, class_weight=class_weight, pos_label=pos_label, **conditioning)
         model.link_, model.loss_, model.classes_ = link, link.loss, classes
+        model.pos_label_ = positive
         model.n_features_in_, model.best_iteration_, model.evals_result_ = features, best, {}
         if names:
             model.feature_names_in_ = np.array(names, dtype=object)
@@ -374,7 +403,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         rows = X.shape[0] if hasattr(X, "shape") else len(X)
         if given.shape[:1] != (rows,):
             raise ValueError(f"X has {rows} rows and y has shape {given.shape}: give one label for each row")
-        labels, encoded = Labels.learned_from(given)
+        labels, encoded = Labels.learned_from(given, self.pos_label)
         weight = None
         if sample_weight is not None or self.class_weight is not None:
             weight = _check_sample_weight(on_host(sample_weight), encoded, dtype=np.float64, ensure_non_negative=True)

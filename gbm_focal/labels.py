@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, column_or_1d
 
 from ._inputs import Array, on_host
-from .losses import Kind
+from .losses import ClassTotals, Kind, Loss, is_symmetric
+
+_COMMON = 10  # times the weight of the other class
 
 
 @dataclass(frozen=True)
@@ -23,23 +27,41 @@ class Labels:
     kind: Kind
     classes: Any  # sorted, of shape (K,); for several labels a row a list with [0, 1] of each, as scikit-learn has it
     encoder: LabelEncoder | None  # none for several labels a row
+    # Of two classes the place of that which is numbered 1, and the other 0.
+    positive: int = dataclasses.field(default=1, kw_only=True)
 
     @classmethod
-    def learned_from(cls, y: Array) -> tuple[Labels, Array]:
+    def learned_from(cls, y: Array, pos_label: Any = None) -> tuple[Labels, Array]:
         """Find the labels of a training set, and return its encoded labels as well.
 
         Parameters
         ----------
         y : ndarray of shape (n,), or an indicator matrix of shape (n, L)
             As `plain_labels` returns it.
+        pos_label : label, optional
+            Of two classes the positive one; by default the second.
         """
         if y.ndim == 2 and y.shape[1] > 1:
-            return cls.of_columns(y.shape[1]), indicators(y)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        labels = cls.of_values(y)
-        assert labels.encoder is not None
-        return labels, labels.encoder.transform(y)
+            labels = cls.of_columns(y.shape[1])
+        else:
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+            labels = cls.of_values(y)
+        labels = dataclasses.replace(labels, positive=labels.place_of(pos_label))
+        return labels, labels.encoded(y)
+
+    def place_of(self, pos_label: Any) -> int:
+        """Return which of two classes is the positive one."""
+        if pos_label is None:
+            return 1
+        if self.kind != "binary":
+            raise ValueError(
+                f"pos_label={pos_label!r} is for two classes, but these are {len(self.classes)}: leave it out"
+            )
+        places = np.flatnonzero(self.classes == pos_label)
+        if places.size != 1:
+            raise ValueError(f"pos_label={pos_label!r} is none of the labels {self.classes.tolist()}: give one that is")
+        return int(places[0])
 
     @classmethod
     def of_values(cls, values: Array) -> Labels:
@@ -54,6 +76,18 @@ class Labels:
     def of_columns(cls, columns: int) -> Labels:
         """Several labels a row."""
         return cls("multilabel", [np.arange(2)] * columns, None)
+
+    def warn_of_common_positives(self, loss: Loss, totals: ClassTotals) -> None:
+        """Warn where the positive one of two classes is by far the larger, and the loss treats them differently."""
+        if self.kind == "binary" and totals.positive[0] > _COMMON * totals.negative[0] and not is_symmetric(loss):
+            rare, common = self.classes.tolist()
+            warnings.warn(
+                f"{common!r}, the second class, counts as the positive one, with more than {_COMMON} times the weight "
+                f"of {rare!r}, and {loss!r} treats the two differently: give pos_label={rare!r}, or "
+                f"pos_label={common!r} if that is meant",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def encoded(self, y: Any) -> Array:
         """Return labels of an evaluation set, or of a part of the training set, numbered as the training set's."""
@@ -72,7 +106,7 @@ class Labels:
                 f"y of an evaluation set holds {unknown[0]!r}, which is no label of the training set: its labels are "
                 f"{self.classes.tolist()}"
             ) from error
-        return encoded
+        return encoded if self.positive == 1 else 1 - encoded
 
 
 def plain_labels(y: Any) -> Array:
@@ -114,6 +148,8 @@ def classes_of_json(description: Any, columns: int, kind: Kind) -> Any:
     dtype, labels = np.dtype(description["dtype"]), description["labels"]
     if dtype.hasobject and not all(isinstance(label, str) for label in labels):
         raise ValueError(f"labels {labels!r} are neither numbers nor strings")
+    if kind == "binary" and len(labels) != 2:
+        raise ValueError(f"labels {labels!r} are not two")
     return np.array(labels, dtype)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from .boosting import ENGINES, Engine
 from .link import Link
 
-_FORMAT = 1  # raised when older versions could no longer read the files
+_FORMAT = 2  # the latest; a file has the lowest whose readers predict rightly from it
 _DESCRIPTION = "gbm_focal.json"
 # How large an entry of a file may become: this many bytes, or this many times its packed size. Models of real data
 # stay below 20 times; the most that the format can pack is 1,032 times.
@@ -36,7 +36,7 @@ def write(path: Path, engine: Engine, model: Any, link: Link, description: Mappi
     """Write a model of an engine, its link, and whatever JSON shall stand beside them."""
     content = engine.to_bytes(model)
     described = {
-        "format": _FORMAT,
+        "format": 1,
         "engine": engine.name,
         "versions": {name: metadata.version(name) for name in ("gbm_focal", "scikit-learn", "numpy")},
         "engine_version": engine.version(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ class DaskFocalClassifier(FocalClassifier):
     estimator : DaskXGBClassifier, DaskLGBMClassifier or None, default None
         The engine with its parameters; it is cloned, never changed. None: `DaskXGBClassifier` if XGBoost is
         installed, else `DaskLGBMClassifier`.
-    loss, hessian, max_step, normalize, class_weight
+    loss, hessian, max_step, normalize, class_weight, pos_label
         As for `FocalClassifier`.
     client : distributed.Client or None, default None
         None: the client of the estimator, or else the current one. It is not part of a pickled classifier.
@@ -75,10 +76,17 @@ class DaskFocalClassifier(FocalClassifier):
         max_step: float | None = 2.0,
         normalize: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
+        pos_label: Any = None,
         client: distributed.Client | None = None,
     ) -> None:
         super().__init__(
-            estimator, loss, hessian=hessian, max_step=max_step, normalize=normalize, class_weight=class_weight
+            estimator,
+            loss,
+            hessian=hessian,
+            max_step=max_step,
+            normalize=normalize,
+            class_weight=class_weight,
+            pos_label=pos_label,
         )
         self.client = client
 
@@ -173,6 +181,7 @@ class DaskFocalClassifier(FocalClassifier):
             max_step=self.max_step,
             normalize=self.normalize,
             class_weight=self.class_weight,
+            pos_label=self.pos_label,
         )
         for name, value in vars(self).items():
             if name.endswith("_") and name != "estimator_":
@@ -213,13 +222,15 @@ class DaskFocalClassifier(FocalClassifier):
             )
         rows = [part.rows for part in counted]
         labels = DaskLabels.of(counted)
+        labels = dataclasses.replace(labels, positive=labels.place_of(self.pos_label))
         by_class = labels.weights_of(self.class_weight)
         encoded_parts = [dask.delayed(encoded_part)(part, labels) for part in y_parts]
         encoded = array_of_parts(encoded_parts, rows, _tail_of(labels), np.float32)
         weight = None
         if sample_weight is not None or by_class is not None:
+            by_code = by_class if by_class is None or labels.positive == 1 else by_class[::-1]
             weighted = [
-                dask.delayed(weights_of_part)(w, part, by_class)
+                dask.delayed(weights_of_part)(w, part, by_code)
                 for w, part in zip(weight_parts, encoded_parts, strict=True)
             ]
             weight = array_of_parts(weighted, rows, (), np.float64)

@@ -87,7 +87,7 @@ class DaskLabels(Labels):
             return self.indicators
         weights = self.weights if by_class is None else self.weights * by_class
         if self.kind == "binary":
-            return ClassTotals(weights[1:], weights[:1], "binary")
+            return ClassTotals(weights[[self.positive]], weights[[1 - self.positive]], "binary")
         return ClassTotals(weights, weights.sum() - weights, "multiclass")
 
 

@@ -9,7 +9,7 @@ margins (n, L): L labels for each row. Labels (n,) of 0 to K - 1 with margins (n
 has one.
 """
 
-from .base import Alpha, Hessian, Loss, require_loss
+from .base import Alpha, Hessian, Loss, is_symmetric, require_loss
 from .class_totals import KINDS, ClassTotals, Kind
 from .families import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, KernelLoss, PowerCrossEntropy
 
@@ -25,5 +25,6 @@ __all__ = [
     "Kind",
     "Loss",
     "PowerCrossEntropy",
+    "is_symmetric",
     "require_loss",
 ]

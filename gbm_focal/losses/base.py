@@ -398,6 +398,20 @@ def require_loss(loss: Any) -> None:
         raise TypeError(f"loss={loss!r} is a {type(loss).__name__}: give a gbm_focal loss, for instance FocalLoss()")
 
 
+def is_symmetric(loss: Loss) -> bool:
+    """Whether a loss treats the labels 1 and 0 alike, so that either may be called positive.
+
+    Words for alpha do, because they weigh each label by its own share.
+    """
+    loss = loss.at_round(np.inf)
+    if loss.alpha is not None:
+        if not isinstance(loss.alpha, str):
+            return bool(np.all(np.asarray(loss.alpha) == 0.5)) and is_symmetric(clone(loss).set_params(alpha=None))
+        loss = clone(loss).set_params(alpha=None)
+    margin = np.array([-4.0, -1.0, 0.5, 3.0])
+    return bool(np.allclose(loss.value(np.ones(4), margin), loss.value(np.zeros(4), -margin), rtol=1e-9))
+
+
 def _is_built_in(module: str) -> bool:
     return module == _BUILT_IN or module.startswith(f"{_BUILT_IN}.")
 
