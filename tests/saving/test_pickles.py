@@ -45,7 +45,9 @@ def unpickled():
     def read(name):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=InconsistentVersionWarning)
-            warnings.filterwarnings("ignore", message=r".*(older|different) version of XGBoost", category=UserWarning)
+            warnings.filterwarnings(
+                "ignore", message=r"[\s\S]*(older|different) version of XGBoost", category=UserWarning
+            )
             return pickle.loads((PICKLES / f"{name}.pkl").read_bytes())
 
     return read

@@ -79,6 +79,7 @@ def test_a_training_without_splits_of_vector_leaves_is_noticed():
         engine.train({**params, "min_child_weight": 1e9}, matrix, 2, loss=FocalLoss(2))
 
 
+@pytest.mark.filterwarnings("ignore:`XGBRFClassifier` is deprecated")  # from XGBoost 3.4 on
 def test_a_random_forest_takes_no_callbacks_and_needs_none():
     classifier = FocalClassifier(xgb.XGBRFClassifier(n_estimators=5, n_jobs=1), FocalLoss(2)).fit(X, Y)
     assert classifier.predict_proba(X)[:, 1].mean() == pytest.approx(Y.mean(), rel=1e-3)

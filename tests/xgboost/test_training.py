@@ -100,6 +100,7 @@ def test_parameters_of_numpys_types():
     assert engine.predict_proba(booster, matrix).shape == (4000, 2)
 
 
+@pytest.mark.filterwarnings("ignore:.*`booster=dart` is deprecated")  # from XGBoost 3.4 on
 def test_dart():
     matrix = data()
     params = {**PARAMS, "booster": "dart", "rate_drop": 0.3}
