@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import saving
 from ._inputs import Array, check_hessian, on_host
-from .boosting import ENGINES, Engine, Plan
+from .boosting import ENGINES, Plan
 from .features import checked_features
 from .labels import Labels, classes_as_json, classes_of_json, evaluation_weights, plain_labels
 from .losses import ClassTotals, FocalLoss, Hessian, Loss, require_loss
@@ -204,7 +204,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 f"{sorted(starts)[0]} is not possible here, because training starts at the loss's intercept and "
                 "prediction takes no margins to start from: use the engine's own train"
             )
-        training = self._training_data(engine, X, y, sample_weight)
+        training = self._training_data(X, y, sample_weight)
         training.totals.require_all_classes()
         if self.pos_label is None:
             training.labels.warn_of_common_positives(loss, training.totals)
@@ -221,7 +221,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 # The engines know the training data again by identity, and do not let it stop the training.
                 (training.X, training.y)
                 if X_eval is X and y_eval is y
-                else self._evaluation_data(engine, training.labels, X_eval, y_eval)
+                else self._evaluation_data(training.labels, X_eval, y_eval)
                 for X_eval, y_eval in eval_set or []
             ],
             eval_weights=eval_weights,
@@ -395,8 +395,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
 
     # ---- inside ----
 
-    def _training_data(self, engine: Engine, X: Any, y: Any, sample_weight: ArrayLike | None) -> TrainingData:
-        X = checked_features(self, X, engine, reset=True)
+    def _training_data(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> TrainingData:
+        X = checked_features(self, X, reset=True)
         if y is None:
             raise ValueError("FocalClassifier requires y to be passed, but the target y is None: give labels")
         given = plain_labels(y)
@@ -412,16 +412,16 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         classes = len(labels.classes) if labels.kind == "multiclass" else None
         return TrainingData(X, encoded, weight, ClassTotals.of(encoded, weight, classes=classes), labels)
 
-    def _evaluation_data(self, engine: Engine, labels: Labels, X: Any, y: Any) -> tuple[Any, Any]:
-        return checked_features(self, X, engine, reset=False), labels.encoded(y)
+    def _evaluation_data(self, labels: Labels, X: Any, y: Any) -> tuple[Any, Any]:
+        return checked_features(self, X, reset=False), labels.encoded(y)
 
     def _plan(self, **content: Any) -> Plan:
         return Plan(**content)
 
     def _margin(self, X: Any) -> Array:
         check_is_fitted(self)
-        engine = self._engines.of_model(self.estimator_)
-        return engine.margin(self.estimator_, checked_features(self, X, engine, reset=False))
+        X = checked_features(self, X, reset=False)
+        return self._engines.of_model(self.estimator_).margin(self.estimator_, X)
 
 
 class TrainingData(NamedTuple):

@@ -8,11 +8,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from .boosting import Engine
 
-
-def checked_features(estimator: Any, X: Any, engine: Engine, *, reset: bool) -> Any:
-    """Return features in a form that the engine takes, or raise if there are none, or not those of `fit`.
+def checked_features(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return features in a form that engines take, or raise if there are none, or not those of `fit`.
 
     Data frames, and arrays of a device, stay as they are. With `reset` their number and names become attributes of the
     estimator, as scikit-learn asks.
@@ -30,7 +28,6 @@ def checked_features(estimator: Any, X: Any, engine: Engine, *, reset: bool) -> 
             X = sparse.csc_matrix(X) if X.format == "csc" else sparse.csr_matrix(X)
         return X
     validate_data(estimator, X, reset=reset, skip_check_array=True)
-    engine.require_columns(X)
     return X
 
 

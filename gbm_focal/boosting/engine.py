@@ -94,9 +94,6 @@ class Engine(abc.ABC):
         """Return the importances of the features."""
         raise AttributeError(f"{self.name} defines no importances of features")
 
-    def require_columns(self, X: Any) -> None:  # noqa: B027  (most engines take all columns)
-        """Raise for a data frame with columns that the engine cannot take."""
-
 
 class Engines:
     """Engines by name. Those given as modules are imported when they are first asked for.

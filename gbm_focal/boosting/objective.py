@@ -17,7 +17,18 @@ _OF_TRAINING = ("_latest", "_rounds", "_data")  # attributes of an objective tha
 
 
 class BaseObjective:
-    """A loss, and how its derivatives are conditioned for an engine; parameters as in the engines' `Objective`."""
+    """A loss, and how its derivatives are conditioned for an engine.
+
+    Parameters
+    ----------
+    loss : Loss
+    hessian : {"fisher", "exact"}, default "fisher"
+        See `Loss.gradient_hessian`.
+    max_step : float or None, default 2.0
+        Longest Newton step that a sample may ask for, in units of margin; None for no limit.
+    normalize : bool, default True
+        Scale the loss so that its Hessian at the intercept is that of the logistic loss.
+    """
 
     processes = ALONE
 

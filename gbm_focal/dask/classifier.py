@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._inputs import Array
-from ..boosting import ENGINES, Engine, Engines, Plan, Processes
+from ..boosting import ENGINES, Engines, Plan, Processes
 from ..classifier import FocalClassifier, TrainingData
 from ..labels import Labels
 from ..link import Link, OverParts, posterior_of_training
@@ -199,7 +199,7 @@ class DaskFocalClassifier(FocalClassifier):
     def _plan(self, **content: Any) -> Plan:
         return _DaskPlan(**content, client=self._client())
 
-    def _training_data(self, engine: Engine, X: Any, y: Any, sample_weight: Any) -> TrainingData:
+    def _training_data(self, X: Any, y: Any, sample_weight: Any) -> TrainingData:
         columns, names = columns_of(X)
         require_alike(X, y=y, sample_weight=sample_weight)
         y_parts = parts_of("y", y)
@@ -237,7 +237,7 @@ class DaskFocalClassifier(FocalClassifier):
 
         return TrainingData(X, encoded, weight, labels.totals(by_class), labels)
 
-    def _evaluation_data(self, engine: Engine, labels: Labels, X: Any, y: Any) -> tuple[Any, Any]:
+    def _evaluation_data(self, labels: Labels, X: Any, y: Any) -> tuple[Any, Any]:
         columns_of(X)
         require_alike(X, y=y)
         encoded = [dask.delayed(encoded_part)(part, labels) for part in parts_of("y", y)]

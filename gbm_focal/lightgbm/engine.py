@@ -43,6 +43,8 @@ class LightGBM(Engine):
         """Fit a clone of an `LGBMClassifier` as the plan says, and its link, which the booster stores."""
         given = {name: value for name, value in estimator.get_params().items() if value is not None}
         _require_no_contradiction(given, plan)
+        for features in (X, *(X_eval for X_eval, _ in plan.eval_set)):
+            _require_columns(features)
         for alias in ALIASES["early_stopping_round"]:
             plan.require_evaluation(alias, given.get(alias))
         metric = metric_named(plan.metric if plan.metric is not None else given.get("metric"), plan.totals.kind)
@@ -85,6 +87,7 @@ class LightGBM(Engine):
 
     def margin(self, model: Any, X: Any) -> Array:
         """Margins up to the best iteration."""
+        _require_columns(X)
         margin: Array = model.predict(X, raw_score=True)
         return margin
 
@@ -104,21 +107,6 @@ class LightGBM(Engine):
             return np.asarray(model.feature_importance())
         return np.asarray(model.feature_importances_)
 
-    def require_columns(self, X: Any) -> None:
-        """Raise for columns at which LightGBM would abort the process."""
-        module = type(X).__module__.partition(".")[0]
-        types = {}
-        if module == "polars":
-            types = {name: str(kind) for name, kind in X.schema.items()}
-        elif module == "pyarrow":
-            types = {field.name: str(field.type) for field in X.schema}
-        for name, kind in types.items():
-            if not re.fullmatch(r"u?int(8|16|32|64)|float(32|64)?|double|bool(ean)?", kind.lower()):
-                raise ValueError(
-                    f"column {name!r} is of type {kind}, at which LightGBM aborts the process: make it numbers, or "
-                    "give a pandas data frame with a category column"
-                )
-
     def to_bytes(self, model: Any) -> bytes:
         """Return the model in LightGBM's text format."""
         booster = model if isinstance(model, lightgbm.Booster) else model.booster_
@@ -131,6 +119,22 @@ class LightGBM(Engine):
     def version(self) -> str:
         """LightGBM's version."""
         return str(lightgbm.__version__)
+
+
+def _require_columns(X: Any) -> None:
+    """Raise for columns at which LightGBM would abort the process."""
+    module = type(X).__module__.partition(".")[0]
+    types = {}
+    if module == "polars":
+        types = {name: str(kind) for name, kind in X.schema.items()}
+    elif module == "pyarrow":
+        types = {field.name: str(field.type) for field in X.schema}
+    for name, kind in types.items():
+        if not re.fullmatch(r"u?int(8|16|32|64)|float(32|64)?|double|bool(ean)?", kind.lower()):
+            raise ValueError(
+                f"column {name!r} is of type {kind}, at which LightGBM aborts the process: make it numbers, or "
+                "give a pandas data frame with a category column"
+            )
 
 
 def _require_no_contradiction(given: Mapping[str, Any], plan: Plan) -> None:

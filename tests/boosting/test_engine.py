@@ -37,7 +37,12 @@ class ToyEngine(Engine):
         return NewtonTrees(**settings)
 
     def fit(self, estimator, X, y, plan, fit_params):
-        model = clone(estimator)
+        if plan.totals.kind != "binary":
+            raise ValueError(
+                f"NewtonTrees knows two classes, and these labels are {plan.totals.kind}: use XGBClassifier"
+            )
+        plan.require_evaluation("early_stopping_rounds", estimator.early_stopping_rounds)
+        model, patience = clone(estimator), estimator.early_stopping_rounds
         (start,) = plan.intercepts()
         objective = BaseObjective(plan.loss, **plan.conditioning).fixed_on(plan.totals, start)
         metric = metric_named(plan.metric, plan.totals.kind)
@@ -54,7 +59,7 @@ class ToyEngine(Engine):
             model.content_["trees"].append([array.tolist() for array in arrays])
             step = self.margin(model, X) - start
             scores += [of_sets.score(y_eval, self.margin(model, X_eval), None) for X_eval, y_eval in plan.eval_set]
-            if model.early_stopping_rounds and len(scores) - np.argmin(sign * np.array(scores)) > 5:
+            if patience and len(scores) - np.argmin(sign * np.array(scores)) > patience:
                 model.best_ = int(np.argmin(sign * np.array(scores)))
                 del model.content_["trees"][model.best_ + 1 :]
                 break
@@ -131,6 +136,10 @@ def test_another_engine_stops_early_and_is_saved(tmp_path, metric):
     np.testing.assert_array_equal(loaded.predict_proba(X_VALID), classifier.predict_proba(X_VALID))
     np.testing.assert_array_equal(loaded.predict(X_VALID), classifier.predict(X_VALID))
     assert repr(loaded) == repr(classifier)
+    with pytest.raises(ValueError, match="NewtonTrees knows two classes, and these labels are multiclass"):
+        FocalClassifier(trees).fit(X, np.arange(len(X)) % 3)
+    with pytest.raises(ValueError, match="early_stopping_rounds=5 of the estimator needs rows to stop on"):
+        FocalClassifier(trees).fit(X, words)
     with pytest.raises(AttributeError, match="toy defines no importances"):
         _ = loaded.feature_importances_
 
