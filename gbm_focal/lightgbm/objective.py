@@ -16,9 +16,9 @@ class Objective(BaseObjective):
     """A loss as an objective of LightGBM.
 
     It goes where LightGBM takes a callable: ``params={"objective": ...}`` of `lightgbm.train` and `lightgbm.cv`,
-    and ``objective=`` of the scikit-learn classes. On its own it starts at a margin of 0, which a few
-    rounds do not leave where positives are rare, and no model of LightGBM keeps another start: `train` starts at the intercept
-    and makes it part of the model.
+    and ``objective=`` of the scikit-learn classes. On its own it starts at a margin of 0, which a few rounds do not
+    leave where positives are rare, and no model of LightGBM keeps another start: `train` starts at the intercept and
+    makes it part of the model.
 
     Parameters
     ----------
