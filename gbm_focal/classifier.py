@@ -1,4 +1,7 @@
-"""FocalClassifier: the losses around XGBClassifier or LGBMClassifier, as a scikit-learn estimator."""
+"""FocalClassifier: the losses around XGBClassifier or LGBMClassifier, as a scikit-learn estimator.
+
+The file is as long as it is because half of it is what its docstrings promise.
+"""
 
 from __future__ import annotations
 

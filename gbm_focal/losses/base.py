@@ -14,15 +14,13 @@ from sklearn.base import BaseEstimator, clone
 from .._inputs import Array, check_hessian, margins, real, rows
 from ..kernels import cuda
 from ..schedules import Schedule, subclasses_of
+from . import description
 from .class_totals import ClassTotals, margin_of_posterior, margins_of_posterior
 from .formulas import Formulas
 
 Alpha = float | Sequence[float] | Literal["balanced", "effective"] | None
 Hessian = Literal["fisher", "exact"]
 _Self = TypeVar("_Self", bound="Loss")
-
-# Where descriptions look for a built-in loss, in whichever file of this folder it is.
-_BUILT_IN = __name__.rpartition(".")[0]
 
 
 class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
@@ -260,9 +258,9 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
     def to_json(self) -> str:
         """Name and parameters as JSON, for `from_json`."""
         kind = type(self)
-        module = _BUILT_IN if _is_built_in(kind.__module__) else kind.__module__
-        description = {"loss": kind.__name__, "module": module, "parameters": self.get_params(deep=False)}
-        return json.dumps(description, default=_as_json)
+        module = description.BUILT_IN if description.is_built_in(kind.__module__) else kind.__module__
+        described = {"loss": kind.__name__, "module": module, "parameters": self.get_params(deep=False)}
+        return json.dumps(described, default=description.as_json)
 
     @staticmethod
     def from_json(text: str) -> Loss:
@@ -272,20 +270,20 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
         already defined.
         """
         try:
-            description = json.loads(text)
-            name, parameters = description["loss"], dict(description["parameters"])
+            stored = json.loads(text)
+            name, parameters = stored["loss"], dict(stored["parameters"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"not the JSON description of a loss: {text!r}") from error
         # A user's class may move between modules, and the last definition counts.
-        built_in = _is_built_in(description.get("module", _BUILT_IN))
+        built_in = description.is_built_in(stored.get("module", description.BUILT_IN))
         named = [loss for loss in subclasses_of(Loss) if loss.__name__ == name]
-        candidates = [loss for loss in named if _is_built_in(loss.__module__) == built_in]
+        candidates = [loss for loss in named if description.is_built_in(loss.__module__) == built_in]
         if not candidates:
             raise ValueError(
                 f"no loss named {name!r} is defined here; if it is your own, import the module that defines it first"
             )
         known = candidates[-1]
-        parameters = {name: _of_json(value) for name, value in parameters.items()}
+        parameters = {name: description.of_json(value) for name, value in parameters.items()}
         unknown = set(parameters) - set(known().get_params())
         if unknown:
             raise ValueError(f"{name} has no parameter {sorted(unknown)[0]!r}; this version knows {known()!r}")
@@ -410,21 +408,3 @@ def is_symmetric(loss: Loss) -> bool:
         loss = clone(loss).set_params(alpha=None)
     margin = np.array([-4.0, -1.0, 0.5, 3.0])
     return bool(np.allclose(loss.value(np.ones(4), margin), loss.value(np.zeros(4), -margin), rtol=1e-9))
-
-
-def _is_built_in(module: str) -> bool:
-    return module == _BUILT_IN or module.startswith(f"{_BUILT_IN}.")
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Schedule):
-        return value.described()
-    raise TypeError(f"{value!r} is a {type(value).__name__}, which JSON cannot hold: give a number, word or schedule")
-
-
-def _of_json(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
-    return Schedule.from_description(value) if isinstance(value, dict) else value
