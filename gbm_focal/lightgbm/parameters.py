@@ -18,6 +18,7 @@ ALIASES = {
     "linear_tree": ("linear_tree", "linear_trees"),
     "num_class": ("num_class", "num_classes"),
     "scale_pos_weight": ("scale_pos_weight",),
+    "sigmoid": ("sigmoid",),
     "pos_bagging_fraction": ("pos_bagging_fraction", "pos_sub_row", "pos_subsample", "pos_bagging"),
     "neg_bagging_fraction": ("neg_bagging_fraction", "neg_sub_row", "neg_subsample", "neg_bagging"),
 }
@@ -58,6 +59,9 @@ def checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any]
         raise ValueError(
             "is_unbalance=True has no effect on a custom objective: give the loss alpha='balanced' instead"
         )
+    sigmoid = take("sigmoid", 1)
+    if float(sigmoid) != 1:
+        raise ValueError(f"sigmoid={sigmoid!r} has no effect on a custom objective: leave it out")
     for name in ("scale_pos_weight", "pos_bagging_fraction", "neg_bagging_fraction"):
         value = take(name, 1)
         if float(value) != 1:
