@@ -138,9 +138,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         FocalClassifier
         """
         nested = {name.partition("__")[0] for name in params if "__" in name}
-        if "loss" in nested and self.loss is None and params.get("loss") is None:
+        if "loss" in nested and params.get("loss", self.loss) is None:
             params["loss"] = FocalLoss()
-        if "estimator" in nested and self.estimator is None and params.get("estimator") is None:
+        if "estimator" in nested and params.get("estimator", self.estimator) is None:
             params["estimator"] = self._engines.first().new_estimator({})
         super().set_params(**params)
         return self
@@ -221,7 +221,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             metric=eval_metric,
             sample_weight=training.weight,
             eval_set=[
-                # The engines know the training data again by identity, and do not let it stop the training.
+                # Engines know the training data again by identity; LightGBM does not let them stop the training.
                 (training.X, training.y)
                 if X_eval is X and y_eval is y
                 else self._evaluation_data(training.labels, X_eval, y_eval)
@@ -272,7 +272,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         """
         margin = self._margin(X)
         decision: Array = self.link_.decision(margin)
-        return -decision if self._first_is_positive else decision
+        return 0.0 - decision if self._first_is_positive else decision
 
     def predict(self, X: Any) -> Array:
         """Labels.
@@ -286,9 +286,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         ndarray of shape (n,), or (n, L) of 0 and 1 for several labels a row
         """
         margin = self._margin(X)
-        chosen = self.link_.classes(margin)
-        if self._first_is_positive:
-            chosen = 1 - chosen
+        # A tie goes to the first class, whichever is the positive one.
+        second = self.link_.decision(margin) < 0 if self._first_is_positive else self.link_.classes(margin)
+        chosen = second.astype(np.int64, copy=False)
         predicted: Array = chosen if self.link_.kind == "multilabel" else self.classes_[chosen]
         return predicted
 
@@ -385,7 +385,11 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             features, names = int(description["features"]), [str(name) for name in description["feature_names"]]
             best = description["best_iteration"]
             pos_label = parameters.get("pos_label")
-            positive = classes[0 if description.get("first_is_positive") else 1] if link.kind == "binary" else None
+            first = description.get("first_is_positive", False)
+            if not isinstance(first, bool):
+                raise ValueError(f"first_is_positive={first!r} is neither true nor false")
+            positive = classes[0 if first else 1] if link.kind == "binary" else None
+            link.require_columns(1 if link.kind == "binary" else len(classes))
         estimator = archive.engine.new_estimator(settings)
         model = cls(estimator, loss, class_weight=class_weight, pos_label=pos_label, **conditioning)
         model.link_, model.loss_, model.classes_ = link, link.loss, classes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,9 +125,11 @@ def evaluation_weights(eval_set: list[tuple[Any, Any]], sample_weight: Any, clas
     if sample_weight is None and class_weight is None:
         return None
     for name, given in (("eval_sample_weight", sample_weight), ("eval_class_weight", class_weight)):
-        if given is not None and (isinstance(given, str) or len(given) != len(eval_set)):
+        if given is not None and (isinstance(given, str | Mapping) or len(given) != len(eval_set)):
+            size = "" if isinstance(given, str) else f" of {len(given)}"
             raise ValueError(
-                f"{name}={given!r} is not one for each of the {len(eval_set)} sets in eval_set: give a list"
+                f"{name} is a {type(given).__name__}{size}, which is not one for each of the {len(eval_set)} sets in "
+                "eval_set: give a list"
             )
     weights: list[Any] = [None] * len(eval_set) if sample_weight is None else [on_host(each) for each in sample_weight]
     for number, by_label in enumerate(class_weight or []):
@@ -145,12 +148,15 @@ def classes_of_json(description: Any, columns: int, kind: Kind) -> Any:
     """Make the classes that were described, or raise if they are no labels of this kind."""
     if kind == "multilabel":
         return Labels.of_columns(columns).classes
-    dtype, labels = np.dtype(description["dtype"]), description["labels"]
-    if dtype.hasobject and not all(isinstance(label, str) for label in labels):
+    dtype, labels = np.dtype(str(description["dtype"])), description["labels"]
+    words = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if dtype.hasobject and not words:
         raise ValueError(f"labels {labels!r} are neither numbers nor strings")
-    if kind == "binary" and len(labels) != 2:
-        raise ValueError(f"labels {labels!r} are not two")
-    return np.array(labels, dtype)
+    classes = np.array(labels, dtype)
+    wanted = 2 if kind == "binary" else columns
+    if classes.shape != (wanted,) or np.unique(classes).size != wanted:
+        raise ValueError(f"labels {labels!r} are not {wanted} different ones")
+    return classes
 
 
 def _as_array(y: Any) -> Any:

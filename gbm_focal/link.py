@@ -117,6 +117,12 @@ class Link:
         chosen: Array = decision.argmax(axis=1) if self.kind == "multiclass" else (decision > 0).astype(np.int64)
         return chosen
 
+    def require_columns(self, columns: int) -> None:
+        """Raise unless this turns margins of so many columns into probabilities; a file may hold anything."""
+        if len(self.shift) not in (1, columns):
+            raise ValueError(f"log_odds_shift has {len(self.shift)} numbers: give 1 or {columns}")
+        self.probabilities(np.zeros(1) if self.kind == "binary" else np.zeros((1, columns)))
+
     def to_json(self) -> str:
         """Loss, shift and kind as JSON."""
         return json.dumps({**json.loads(self.loss.to_json()), "log_odds_shift": self.shift, "kind": self.kind})

@@ -80,7 +80,10 @@ class BaseMetric:
         """Weighted mean of the loss over all rows (and columns) in its unit, or the metric of the posteriors."""
         y = labels_of_engine(y, margin)
         weight = weights_of_engine(sample_weight)
-        totals = functools.cache(lambda: totals_of_engine(y, margin, weight, self.processes))
+
+        def totals() -> ClassTotals:
+            return totals_of_engine(y, margin, weight, self.processes)
+
         if self.metric is not None:
             return self._of_posteriors(self._resolved(totals), *self._of_all_rows(y, margin, weight))
         return self.relative_loss(y, margin, weight, totals)
@@ -92,9 +95,10 @@ class BaseMetric:
 
         XGBoost's early stopping sees six decimals of a metric, and under rare positives a bare loss is about 1e-4.
         """
-        loss = self._resolved(totals_of_data)
+        totals = functools.cache(totals_of_data)  # processes add up theirs together, so all of them equally often
+        loss = self._resolved(totals)
         mean = self._mean(loss, y, margin, weight)
-        return mean / (_unit(loss, totals_of_data()) if self._unit is None else self._unit)
+        return mean / (_unit(loss, totals()) if self._unit is None else self._unit)
 
     def _resolved(self, totals_of_data: Callable[[], ClassTotals]) -> Loss:
         loss = self.loss.at_round(np.inf)

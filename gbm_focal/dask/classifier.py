@@ -136,6 +136,10 @@ class DaskFocalClassifier(FocalClassifier):
         ValueError, TypeError
             If an input or parameter is invalid, or contradicts the loss.
         """
+        if fit_params.get("eval_class_weight") is not None:
+            raise ValueError(
+                "eval_class_weight is not possible on Dask: give eval_sample_weight, a Dask array for each of the sets"
+            )
         client = self._client()
         with client.as_current():  # which both engines ask for the client
             super().fit(

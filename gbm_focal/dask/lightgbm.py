@@ -9,6 +9,7 @@ from lightgbm import DaskLGBMClassifier, DaskLGBMRegressor
 
 from ..boosting import Plan
 from ..lightgbm.engine import LightGBM
+from ..lightgbm.parameters import ALIASES
 from ..link import Link
 
 
@@ -29,6 +30,13 @@ class DaskLightGBM(LightGBM):
 
     def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
         """Fit a regressor with the parameters of a `DaskLGBMClassifier`, and its link."""
+        given = estimator.get_params()
+        stopping = [alias for alias in ALIASES["early_stopping_round"] if int(given.get(alias) or 0) > 0]
+        if stopping:
+            raise ValueError(
+                f"{stopping[0]}={given[stopping[0]]!r} is not possible with LightGBM on Dask, because each worker "
+                "would stop on its own rows: use DaskXGBClassifier, or leave it out"
+            )
         if plan.eval_set:
             raise ValueError(
                 "eval_set is not possible with LightGBM on Dask, because each worker would evaluate, and stop on, its "
@@ -36,8 +44,7 @@ class DaskLightGBM(LightGBM):
             )
         if plan.totals.kind == "multilabel":
             raise ValueError("several labels a row are not possible with LightGBM on Dask: use DaskXGBClassifier")
-        settings = estimator.get_params()
-        del settings["client"]  # the current one is asked for
+        settings = {name: value for name, value in given.items() if name != "client"}  # the current one is asked for
         if plan.totals.kind == "multiclass":  # a classifier counts its classes, a regressor does not
             settings["num_class"] = plan.totals.positive.size
         return super().fit(DaskLGBMRegressor(**settings), X, y, plan, fit_params)

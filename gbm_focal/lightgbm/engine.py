@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import lightgbm
@@ -63,17 +64,19 @@ class LightGBM(Engine):
             objective, of_metric = OfPattern(objective, patterns), OfPattern(of_metric, patterns)
             model.set_params(num_class=patterns.columns)
         model.set_params(objective=objective)
+        expected: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         if eval_set:
             fit_params = {**fit_params, "eval_sample_weight": plan.eval_weights, "eval_metric": of_metric}
             # LightGBM 4.7 calls eval_set deprecated; but by eval_X and eval_y it does not know the training data again,
             # which then could stop the training.
             trained_on = any(X_eval is X and y_eval is y for X_eval, y_eval in eval_set)
-            if trained_on or "eval_X" not in inspect.signature(model.fit).parameters:
+            renamed = "eval_X" in inspect.signature(model.fit).parameters
+            if trained_on or not renamed:
                 fit_params["eval_set"] = eval_set
+                expected = _without_deprecation if renamed else expected
             else:
                 fit_params["eval_X"], fit_params["eval_y"] = (tuple(part) for part in zip(*eval_set, strict=True))
-        with bar_of_rounds(plan.progress) as bar, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
+        with bar_of_rounds(plan.progress) as bar, expected():
             fit_params = {**fit_params, "callbacks": [*counting(bar), *(fit_params.get("callbacks") or ())]}
             model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
         model.set_params(objective=objective)  # of which Dask has put a worker's copy in its place
@@ -119,6 +122,14 @@ class LightGBM(Engine):
     def version(self) -> str:
         """LightGBM's version."""
         return str(lightgbm.__version__)
+
+
+@contextlib.contextmanager
+def _without_deprecation() -> Iterator[None]:
+    # Filters are those of the whole process, so they are touched only where it must be.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
+        yield
 
 
 def _require_columns(X: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from problems import classes_problem, rare_positives
 
 from gbm_focal import FocalLoss
+from gbm_focal.boosting import BaseMetric, Processes
 from gbm_focal.metrics import expected_cost, recall_at_alert_rate
 
 
@@ -64,3 +65,29 @@ def test_engine_native_metrics_have_the_right_sign():
     of_lightgbm = [gbm_focal.lightgbm.Metric(loss, metric)(margin.astype(float), data) for metric in (recall, cost)]
     assert of_lightgbm[0] == ("recall_at_alert_rate", pytest.approx(recall(y, posterior)), True)
     assert of_lightgbm[1] == ("expected_cost", pytest.approx(cost(y, posterior)), False)
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(2), FocalLoss(2, "balanced")], ids=repr)
+def test_processes_add_up_equally_often_wherever_they_compute(loss):
+    # A worker on a GPU hands in totals of its own; beside it, one without rows counts on the host.
+    calls = []
+
+    class Recording(Processes):
+        def sum(self, own):
+            calls.append("sum")
+            return own
+
+        def totals(self, y, weight, classes=None):
+            calls.append("totals")
+            return super().totals(y, weight, classes)
+
+    y, margin = np.array([0.0, 1.0, 0.0]), np.array([-1.0, 0.5, 0.0], np.float32)
+    metric = BaseMetric(loss)
+    metric.processes = Recording()
+    on_host = metric.score(y, margin, None)
+    asked = list(calls)
+    calls.clear()
+    on_device = metric.relative_loss(y, margin, None, lambda: metric.processes.totals(y, None))
+    assert calls == asked
+    assert calls.count("totals") == 1
+    assert on_device == on_host

@@ -29,6 +29,7 @@ def test_parameters_of_what_was_not_given_are_reached():
     assert isinstance(classifier.estimator, xgb.XGBClassifier)
     assert (classifier.estimator.max_depth, classifier.max_step) == (2, 1.0)
     assert FocalClassifier().set_params(loss=FocalLoss(3), loss__alpha=0.3).loss.get_params()["gamma"] == 3
+    assert repr(FocalClassifier(loss=FocalLoss(1)).set_params(loss=None, loss__gamma=3).loss) == "FocalLoss(gamma=3)"
     assert FocalClassifier().loss is None
     assert clone(FocalClassifier()).set_params().loss is None
     with pytest.raises(ValueError, match="no_such"):
@@ -61,5 +62,6 @@ def test_class_weights_of_evaluation_sets_are_by_label(engine, labels):
     both = fitted(eval_class_weight=[by_label], eval_sample_weight=[given])
     assert both.evals_result_ == fitted(eval_sample_weight=[weight * given]).evals_result_
     assert fitted(eval_class_weight=[None]).evals_result_ == fitted().evals_result_
-    with pytest.raises(ValueError, match="is not one for each of the 1 sets in eval_set"):
-        fitted(eval_class_weight="balanced")
+    for wrong in ("balanced", by_label, {0: by_label}, [by_label] * 2):
+        with pytest.raises(ValueError, match=f"eval_class_weight is a {type(wrong).__name__}.* each of the 1 sets"):
+            fitted(eval_class_weight=wrong)

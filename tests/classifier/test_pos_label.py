@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from engines import both_engines, patience
+from engines import both_engines, patience, xgboost_classifier
 from problems import labels_problem, rare_positives
 from sklearn.base import clone
 
@@ -47,6 +47,19 @@ def test_it_is_training_on_that_label(engine, loss, tmp_path):
     assert (loaded.pos_label, loaded.pos_label_) == ("fraud", "fraud")
     np.testing.assert_array_equal(loaded.predict_proba(X_VALID), classifier.predict_proba(X_VALID))
     np.testing.assert_array_equal(loaded.predict(X_VALID), classifier.predict(X_VALID))
+
+
+@both_engines
+def test_ties_go_to_the_first_class(engine):
+    y = np.arange(len(X)) % 2
+    no_split = {"min_child_weight": 1e9} if engine is xgboost_classifier else {"min_child_samples": 10_000}
+    for pos_label in (None, 0, 1):
+        with pytest.warns(RuntimeWarning, match="without a single split"):
+            classifier = FocalClassifier(engine(**no_split), FocalLoss(0), pos_label=pos_label).fit(X, y)
+        np.testing.assert_array_equal(classifier.predict_proba(X), 0.5)
+        assert not classifier.predict(X).any()
+        decision = classifier.decision_function(X)
+        assert not (np.signbit(decision) | (decision > 0)).any()
 
 
 @both_engines

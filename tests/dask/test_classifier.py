@@ -172,6 +172,11 @@ def test_evaluation_sets_and_early_stopping(client, skewed):
         (found,), (wanted,) = (m.evals_result_["validation_0"].values() for m in (model, expected))
         np.testing.assert_allclose(found, wanted, rtol=1e-4)
         np.testing.assert_allclose(model.predict_proba(valid.dX).compute(), expected.predict_proba(valid.X), atol=1e-5)
+    with pytest.raises(ValueError, match="eval_class_weight is not possible on Dask: give eval_sample_weight"):
+        model.fit(skewed.dX, skewed.dy, eval_set=[(valid.dX, valid.dy)], eval_class_weight=[{0: 1, 1: 2}])
+    stopping = estimators(early_stopping_round=2)["lightgbm"][0]
+    with pytest.raises(ValueError, match="early_stopping_round=2 is not possible with LightGBM on Dask"):
+        DaskFocalClassifier(stopping, client=client).fit(skewed.dX, skewed.dy)
     with pytest.raises(ValueError, match="eval_set is not possible with LightGBM on Dask"):
         DaskFocalClassifier(estimators()["lightgbm"][0], client=client).fit(
             skewed.dX, skewed.dy, eval_set=[(valid.dX, valid.dy)]

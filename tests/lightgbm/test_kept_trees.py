@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -120,3 +122,15 @@ def test_num_class_that_contradicts_the_labels(classes, wrong):
         FocalClassifier(lgb.LGBMClassifier(n_estimators=2, num_class=wrong, **PARAMS)).fit(X, y)
     fitting = lgb.LGBMClassifier(n_estimators=2, num_class=classes if classes > 2 else 1, **PARAMS)
     assert FocalClassifier(fitting).fit(X, y).predict_proba(X).shape == (len(X), classes)
+
+
+def test_fits_in_threads_leave_the_filters_of_warnings_alone():
+    before = list(warnings.filters)
+    estimator = lgb.LGBMClassifier(n_estimators=5, **PARAMS)
+
+    def fit(_):
+        return FocalClassifier(estimator).fit(X, Y, eval_set=[(X_VALID, Y_VALID)])
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(fit, range(9)))
+    assert warnings.filters == before
