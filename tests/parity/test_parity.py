@@ -26,6 +26,9 @@ CASES = [
 @pytest.mark.filterwarnings("ignore:.*You have manually specified the `updater`")
 @pytest.mark.filterwarnings("ignore:Overriding the parameters from Reference Dataset")
 @pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")
+@pytest.mark.filterwarnings(
+    "ignore:.*`(booster=dart|booster=gblinear|XGBRFClassifier)` is deprecated"
+)  # from XGBoost 3.4 on
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names, but LGBMClassifier")
 @pytest.mark.parametrize(("engine", "case"), CASES)
 def test_path(engine, case):
