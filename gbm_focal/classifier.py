@@ -344,9 +344,10 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             "best_iteration": self.best_iteration_,
             "first_is_positive": self._first_is_positive,
         }
-        if self._first_is_positive:  # older versions would take the second class for it
-            description["format"] = 2
-        saving.write(path, self._engines.of_model(self.estimator_), self.estimator_, self.link_, description)
+        # Older versions would take the second class for the positive one.
+        form = saving.FIRST_CLASS_POSITIVE_FORMAT if self._first_is_positive else saving.PLAIN_FORMAT
+        engine = self._engines.of_model(self.estimator_)
+        saving.write(path, engine, self.estimator_, self.link_, description, form=form)
 
     @classmethod
     def load_model(cls, path: str | PathLike[str]) -> FocalClassifier:

@@ -22,7 +22,9 @@ import numpy as np
 from .boosting import ENGINES, Engine
 from .link import Link
 
-_FORMAT = 2  # the latest; a file has the lowest whose readers predict rightly from it
+# Formats of files; each has the lowest whose readers predict rightly from it. The second came with `pos_label`.
+PLAIN_FORMAT, FIRST_CLASS_POSITIVE_FORMAT = 1, 2
+_LATEST_FORMAT = FIRST_CLASS_POSITIVE_FORMAT
 _DESCRIPTION = "gbm_focal.json"
 # How large an entry of a file may become: this many bytes, or this many times its packed size. Models of real data
 # stay below 20 times; the most that the format can pack is 1,032 times.
@@ -32,11 +34,13 @@ _LARGEST_RATIO = 200
 Path = str | os.PathLike[str]
 
 
-def write(path: Path, engine: Engine, model: Any, link: Link, description: Mapping[str, Any]) -> None:
+def write(
+    path: Path, engine: Engine, model: Any, link: Link, description: Mapping[str, Any], *, form: int = PLAIN_FORMAT
+) -> None:
     """Write a model of an engine, its link, and whatever JSON shall stand beside them."""
     content = engine.to_bytes(model)
     described = {
-        "format": 1,
+        "format": form,
         "engine": engine.name,
         "versions": {name: metadata.version(name) for name in ("gbm_focal", "scikit-learn", "numpy")},
         "engine_version": engine.version(),
@@ -91,10 +95,10 @@ def read(path: Path) -> Archive:
             description = json.loads(_entry(archive, _DESCRIPTION))
             if not isinstance(description, dict) or not isinstance(description.get("format"), int):
                 raise ValueError(f"{_DESCRIPTION} has no format")
-            if description["format"] > _FORMAT:
+            if description["format"] > _LATEST_FORMAT:
                 raise ValueError(
                     f"it has format {description['format']}, written by gbm_focal "
-                    f"{description.get('versions', {}).get('gbm_focal')}; this version reads up to {_FORMAT}"
+                    f"{description.get('versions', {}).get('gbm_focal')}; this version reads up to {_LATEST_FORMAT}"
                 )
             engine = ENGINES.named(description.get("engine"))
             content = _entry(archive, engine.model_file)
