@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ class Labels:
     classes: Any  # sorted, of shape (K,); for several labels a row a list with [0, 1] of each, as scikit-learn has it
     encoder: LabelEncoder | None  # none for several labels a row
     # Of two classes the place of that which is numbered 1, and the other 0.
-    positive: int = dataclasses.field(default=1, kw_only=True)
+    positive: int = field(default=1, kw_only=True)
 
     @classmethod
     def learned_from(cls, y: Array, pos_label: Any = None) -> tuple[Labels, Array]:
@@ -48,7 +47,7 @@ class Labels:
             y = column_or_1d(y, warn=True)
             check_classification_targets(y)
             labels = cls.of_values(y)
-        labels = dataclasses.replace(labels, positive=labels.place_of(pos_label))
+        labels = replace(labels, positive=labels.place_of(pos_label))
         return labels, labels.encoded(y)
 
     def place_of(self, pos_label: Any) -> int:

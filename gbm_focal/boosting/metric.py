@@ -47,6 +47,7 @@ class BaseMetric:
 
     processes = ALONE
     _unit: float | None = None  # of the loss, where it is that of the training data
+    _latest: tuple[Any, float] | None = None  # else for which totals it was sought, and what it was
 
     def __init__(self, loss: Loss, metric: str | Callable[..., Any] | None = None) -> None:
         require_loss(loss)
@@ -98,7 +99,14 @@ class BaseMetric:
         totals = functools.cache(totals_of_data)  # processes add up theirs together, so all of them equally often
         loss = self._resolved(totals)
         mean = self._mean(loss, y, margin, weight)
-        return mean / (_unit(loss, totals()) if self._unit is None else self._unit)
+        return mean / (self._unit_of(loss, totals()) if self._unit is None else self._unit)
+
+    def _unit_of(self, loss: Loss, totals: ClassTotals) -> float:
+        # Each round evaluates the same data set, whose intercept is a root that takes as long as the metric itself.
+        key = (loss.to_json(), totals.key())
+        if self._latest is None or self._latest[0] != key:
+            self._latest = (key, _unit(loss, totals))
+        return self._latest[1]
 
     def _resolved(self, totals_of_data: Callable[[], ClassTotals]) -> Loss:
         loss = self.loss.at_round(np.inf)

@@ -148,7 +148,7 @@ class BaseObjective:
 
     def _resolved(self, loss: Loss, totals: ClassTotals) -> tuple[Loss, Array]:
         # An engine calls every round with the same data set, but it may be another next time: the totals tell.
-        key = (loss.to_json(), self.normalize, totals.kind, totals.positive.tobytes(), totals.negative.tobytes())
+        key = (loss.to_json(), self.normalize, totals.key())
         if self._latest is None or self._latest[0] != key:
             resolved = loss.resolve_totals(totals)
             scale = resolved.normalizers(totals) if self.normalize else np.ones(totals.positive.size)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
@@ -226,7 +225,7 @@ class DaskFocalClassifier(FocalClassifier):
             )
         rows = [part.rows for part in counted]
         labels = DaskLabels.of(counted)
-        labels = dataclasses.replace(labels, positive=labels.place_of(self.pos_label))
+        labels = replace(labels, positive=labels.place_of(self.pos_label))
         by_class = labels.weights_of(self.class_weight)
         encoded_parts = [dask.delayed(encoded_part)(part, labels) for part in y_parts]
         encoded = array_of_parts(encoded_parts, rows, _tail_of(labels), np.float32)

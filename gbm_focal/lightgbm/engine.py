@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import lightgbm
@@ -64,7 +64,7 @@ class LightGBM(Engine):
             objective, of_metric = OfPattern(objective, patterns), OfPattern(of_metric, patterns)
             model.set_params(num_class=patterns.columns)
         model.set_params(objective=objective)
-        expected: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+        silenced: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if eval_set:
             fit_params = {**fit_params, "eval_sample_weight": plan.eval_weights, "eval_metric": of_metric}
             # LightGBM 4.7 calls eval_set deprecated; but by eval_X and eval_y it does not know the training data again,
@@ -73,10 +73,10 @@ class LightGBM(Engine):
             renamed = "eval_X" in inspect.signature(model.fit).parameters
             if trained_on or not renamed:
                 fit_params["eval_set"] = eval_set
-                expected = _without_deprecation if renamed else expected
+                silenced = _without_deprecation() if renamed else silenced
             else:
                 fit_params["eval_X"], fit_params["eval_y"] = (tuple(part) for part in zip(*eval_set, strict=True))
-        with bar_of_rounds(plan.progress) as bar, expected():
+        with bar_of_rounds(plan.progress) as bar, silenced:
             fit_params = {**fit_params, "callbacks": [*counting(bar), *(fit_params.get("callbacks") or ())]}
             model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
         model.set_params(objective=objective)  # of which Dask has put a worker's copy in its place
@@ -84,7 +84,7 @@ class LightGBM(Engine):
         beginning.objective.released()
         booster = model.booster_
         link = plan.link_after(kept_rounds(booster), lambda: self.margin(model, X), offset=beginning.intercept)
-        complete(booster, booster.model_to_string(num_iteration=-1), link, beginning.intercept)
+        complete(booster, link, beginning.intercept)
         warn_if_no_split(booster)
         return model, link
 

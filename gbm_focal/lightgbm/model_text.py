@@ -44,9 +44,9 @@ def link_of(booster: lightgbm.Booster, loss: Loss | None = None) -> Link:
     return Link.from_json(found.group(1))
 
 
-def complete(booster: lightgbm.Booster, text: str, link: Link, intercept: Array) -> None:
-    """Make a booster of the text of its model, with link, loss and intercept."""
-    header, _, rest = _ENTRY.sub("", text).partition("\nfeature_names=")
+def complete(booster: lightgbm.Booster, link: Link, intercept: Array) -> None:
+    """Write link, loss and intercept into a booster, which then ends with its best iteration, as LightGBM's own do."""
+    header, _, rest = _ENTRY.sub("", booster.model_to_string()).partition("\nfeature_names=")
     if "\nobjective=" not in header:
         header += f"\nobjective={_native_objective(link, intercept.size)}"
     body, _, parameters = rest.partition("\nparameters:\n")

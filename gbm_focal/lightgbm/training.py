@@ -115,10 +115,9 @@ def train(
     with bar_of_rounds(progress) as bar:
         engine_kwargs["callbacks"] = [*counting(bar), *callbacks]
         booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
-    text = booster.model_to_string()  # up to the best iteration, as LightGBM's own train returns it
     margin = (lambda: _margin_of_training(booster)) if calibrate and not users_start else None
     link = plan.link_after(kept_rounds(booster), margin, weight, offset=beginning.intercept)
-    complete(booster, text, link, beginning.intercept)
+    complete(booster, link, beginning.intercept)
     warn_if_no_split(booster)
     return booster
 

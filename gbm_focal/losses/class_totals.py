@@ -70,6 +70,10 @@ class ClassTotals:
         unweighted = cls.of(y_true, classes=classes)
         return cls(unweighted.positive * 0, unweighted.negative * 0, unweighted.kind)
 
+    def key(self) -> tuple[str, bytes, bytes]:
+        """Return what tells these totals from others."""
+        return self.kind, self.positive.tobytes(), self.negative.tobytes()
+
     def require_all_classes(self) -> None:
         """Raise if a class has no weight."""
         if self.kind == "multiclass" and np.count_nonzero(self.positive) > 1:

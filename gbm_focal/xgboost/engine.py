@@ -55,8 +55,7 @@ class XGBoost(Engine):
             fit_params.update(eval_set=plan.eval_set, sample_weight_eval_set=plan.eval_weights)
         with bar_of_rounds(plan.progress, rounds) as bar:
             # A single round has no checkpoints; and random forests, which have just one, take no callbacks.
-            storing = [beginning.storing] if rounds > 1 else []
-            ours = [*counting(bar), *storing]
+            ours = [*counting(bar), *([beginning.storing] if rounds > 1 else [])]
             if ours:
                 model.set_params(callbacks=[*ours, *(estimator.callbacks or ())])
             model.fit(X, y, **fit_params)
