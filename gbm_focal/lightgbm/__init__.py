@@ -16,8 +16,9 @@ except ImportError as error:
 
 from .model_text import link_of
 from .objective import Metric, Objective
+from .refitting import refit
 from .several_labels import OfPattern as _OfPattern  # noqa: F401  (pickles of version 0.1 name it here)
 from .several_labels import Patterns as _Patterns  # noqa: F401
 from .training import predict_proba, train
 
-__all__ = ["Metric", "Objective", "link_of", "predict_proba", "train"]
+__all__ = ["Metric", "Objective", "link_of", "predict_proba", "refit", "train"]

@@ -15,6 +15,7 @@ from ..link import Link
 from ..losses import Loss
 
 _ENTRY = re.compile(r"^\[gbm_focal: (.*)\]$", re.MULTILINE)
+_TREE = re.compile(r"^num_leaves=(\d+)$.*?^shrinkage=(\S+)$", re.MULTILINE | re.DOTALL)
 
 
 def link_of(booster: lightgbm.Booster, loss: Loss | None = None) -> Link:
@@ -56,6 +57,11 @@ def complete(booster: lightgbm.Booster, link: Link, intercept: Array) -> None:
         for number, tree in enumerate(booster.dump_model(num_iteration=1)["tree_info"]):
             for leaf in range(tree["num_leaves"]):
                 booster.set_leaf_output(number, leaf, booster.get_leaf_output(number, leaf) + intercept[number])
+
+
+def shrinkages_of(booster: lightgbm.Booster) -> list[tuple[float, int]]:
+    """Return, of each tree, the factor by which its leaves were shrunken, and how many it has."""
+    return [(float(factor), int(leaves)) for leaves, factor in _TREE.findall(booster.model_to_string(num_iteration=-1))]
 
 
 def _native_objective(link: Link, columns: int) -> str:

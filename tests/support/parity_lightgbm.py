@@ -27,6 +27,7 @@ PARAMS = {
 }
 ESTIMATOR = {"num_leaves": 12, "learning_rate": 0.3, "n_jobs": 1, "verbosity": -1, "random_state": 7}
 
+AT_ZERO = {"boost_from_average": False}
 DROPPING = {"boosting": "dart", "drop_rate": 0.3, "skip_drop": 0.2, "uniform_drop": True}
 
 
@@ -351,15 +352,24 @@ def stopped_by_a_parameter(side):
     return [margin(booster, features()), np.array([booster.best_iteration])]
 
 
-def refitted(side):
-    X, y, w = binary(seed=2)
-    return [margin(side.train({}, dataset()).refit(X, y, weight=w, decay_rate=0.5), features())]
+def refit(side, booster, X, y, w, decay_rate):
+    if isinstance(side, Native):
+        return booster.refit(X, y, weight=w, decay_rate=decay_rate, verbosity=-1)
+    return engine.refit(booster, X, y, weight=w, decay_rate=decay_rate, max_step=None)
 
 
-def refitted_from_string(side):
-    X, y, w = binary(seed=2)
-    loaded = lgb.Booster(model_str=side.train({}, dataset()).model_to_string())
-    return [margin(loaded.refit(X, y, weight=w, decay_rate=0.5, verbosity=-1), features())]
+def refits(data_of=binary, decay_rate=0.5, through=lambda booster: booster, **params):
+    """Refit leaves to other data."""
+
+    def run(side):
+        booster = through(side.train(params, dataset(data_of)))
+        return [margin(refit(side, booster, *data_of(seed=2), decay_rate), features(data_of))]
+
+    return run
+
+
+def as_read(booster):
+    return lgb.Booster(model_str=booster.model_to_string())
 
 
 def probabilities(side):
@@ -543,11 +553,21 @@ CASES = [
     Case("`pred_contrib`, three classes", contributions),
     Case("`pred_leaf`", predicts(pred_leaf=True)),
     Case("`pred_early_stop`", predicts_roughly),
-    Case("`refit`", refitted, differs="LightGBM raises its own 'Cannot refit due to null objective function'"),
+    Case("`refit`, `boost_from_average=False`", refits(**AT_ZERO)),
+    Case("`refit`, `boost_from_average=False`, `decay_rate=0`", refits(decay_rate=0, **AT_ZERO)),
+    Case("`refit`, `boost_from_average=False`, of a string", refits(through=as_read, **AT_ZERO)),
     Case(
-        "`refit` of a string",
-        refitted_from_string,
-        differs="LightGBM raises its own 'No objective function provided'",
+        "`refit`, `boost_from_average=False`, `lambda_l1`, `lambda_l2`, `max_delta_step`",
+        refits(lambda_l1=0.5, lambda_l2=2, max_delta_step=0.4, **AT_ZERO),
+    ),
+    Case("`refit`, `boost_from_average=False`, missing values", refits(with_gaps, **AT_ZERO)),
+    Case("`refit`, `boost_from_average=False`, categories", refits(with_categories, **AT_ZERO)),
+    Case("`refit`, `boost_from_average=False`, three classes", refits(three_classes, **THREE, **AT_ZERO)),
+    Case(
+        "`refit`",
+        refits(),
+        differs="LightGBM starts at a margin of 0 and asks the first tree to make up for it; ours starts at the base "
+        "rate of the new data",
     ),
     Case("`predict_proba`", probabilities),
     Case("importances", importances),
