@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import numbers
 from typing import Any
 
@@ -19,7 +20,10 @@ def real(name: str, value: Any, interval: str) -> float:
     scalar = isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
     if not scalar or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give a number in {interval}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int of more than 308 digits
+        number = math.inf if value > 0 else -math.inf
     low, high = (float(end) for end in interval[1:-1].split(","))
     inside = low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]")
     if not inside:

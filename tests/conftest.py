@@ -13,6 +13,7 @@ from hypothesis import settings
 from instances import LOSS_INSTANCES
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=100)
+settings.register_profile("million", deadline=None, max_examples=1_000_000, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

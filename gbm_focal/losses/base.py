@@ -260,7 +260,10 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
         kind = type(self)
         module = description.BUILT_IN if description.is_built_in(kind.__module__) else kind.__module__
         described = {"loss": kind.__name__, "module": module, "parameters": self.get_params(deep=False)}
-        return json.dumps(described, default=description.as_json)
+        try:
+            return json.dumps(described, default=description.as_json, allow_nan=False)
+        except ValueError as error:
+            raise ValueError(f"{self!r} has a parameter that is no finite number, which JSON cannot hold") from error
 
     @staticmethod
     def from_json(text: str) -> Loss:
@@ -303,7 +306,7 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
         """Weight of each class in the softmax form, shape (classes,)."""
         if self.alpha is None:
             return np.ones(classes)
-        if np.ndim(self.alpha) == 0 and not isinstance(self.alpha, str):
+        if np.asarray(self.alpha, object).ndim == 0 and not isinstance(self.alpha, str):
             raise ValueError(
                 f"alpha={self.alpha!r} is one number, but there are {classes} classes: give one weight for each, "
                 "'balanced', 'effective' or None"
@@ -316,9 +319,10 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"alpha={alpha!r} is still a word: call loss.resolve(y_true, sample_weight) to turn it into a number"
             )
-        if np.ndim(alpha) == 0:  # type: ignore[arg-type]
+        given = np.asarray(alpha, object)  # whatever is in a list, so that the error can say what it is
+        if given.ndim == 0:
             return np.full(size, real("alpha", alpha, interval))
-        numbers = np.array([real("alpha", number, interval) for number in np.asarray(alpha).tolist()])
+        numbers = np.array([real("alpha", number, interval) for number in given.tolist()])
         if numbers.size != size:
             raise ValueError(f"alpha has {numbers.size} numbers, but there are {of_what}: give one for each")
         return numbers

@@ -42,8 +42,9 @@ class ClassTotals:
         """
         y = labels(on_host(y_true))
         weight = weights(on_host(sample_weight), y.shape[0])
-        if classes is None and y.ndim == 1 and y.size and np.max(y) > 1:  # a NaN is found below
-            classes = int(np.max(y)) + 1 if np.max(y) < _MOST_CLASSES else 2
+        largest = float(np.max(y)) if y.ndim == 1 and y.size else 0.0
+        if classes is None and largest > 1:  # a NaN is found below
+            classes = int(largest) + 1 if largest < _MOST_CLASSES else 2
         check_rows(y, None, weight, classes)
         if classes is not None and y.ndim == 1:
             counts = np.bincount(y.astype(np.int64), weight, minlength=classes).astype(np.float64)
