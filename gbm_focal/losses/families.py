@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from .. import kernels
 from .._inputs import Array, check_rows, columns_of, real
 from .base import Alpha, Loss
-from .formulas import divide_by_sums
 
 _SMALLEST_CLIP = 1e-9
 _LARGEST_SOFTMAX_GAMMA = 100  # 2^-gamma, the smallest power of the rest of a class, must be a normal float32
@@ -72,7 +71,7 @@ class KernelLoss(Loss):
         if not kernels.posterior(self._in_kernel(z, offset=offset, multiclass=multiclass), z, out):
             _raise_for_rows(None, z, None)
         if multiclass and not self.has_softmax:
-            divide_by_sums(out, z, offset)
+            self.divide_by_sums(out, z, offset)
 
 
 class FocalLoss(KernelLoss):

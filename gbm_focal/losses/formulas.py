@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from .._inputs import Array, check_rows, columns_of
 
+_LITTLE = 1e-25  # a class of probability 1e-12 in a row of such posteriors still has all digits of float32
+
 
 class Formulas:
     """Three formulas of a margin, each a pair (for y = 1, for y = 0), and the evaluation of a loss by them.
@@ -92,7 +94,29 @@ class Formulas:
             )
         out[...] = w0 * g0 / slope
         if multiclass:
-            divide_by_sums(out, z, offset)
+            self.divide_by_sums(out, z, offset)
+
+    def divide_by_sums(self, posterior: Array, z: Array, offset: ArrayLike) -> None:
+        """Make each row's posteriors one versus rest sum to 1.
+
+        Rows of which float32 keeps too little are computed again in float64. Where all posteriors have vanished there
+        as well, the margins alone say which were the largest.
+        """
+        total = posterior.sum(axis=1, keepdims=True)
+        single = posterior.dtype == np.float32
+        lost = total[:, 0] < (_LITTLE if single else np.finfo(np.float64).tiny)
+        if lost.any():
+            rest = z[lost]
+            if single:
+                shares = np.empty_like(rest, np.float64)
+                self.fill_posterior(rest.astype(np.float64), shares, offset=offset, multiclass=True)
+            else:
+                rest = rest + np.asarray(offset, like=z)
+                odds = np.exp(rest - rest.max(axis=1, keepdims=True))
+                shares = odds / odds.sum(axis=1, keepdims=True)
+            posterior[lost] = shares
+            total[lost] = 1
+        posterior /= total
 
     def _of_formulas(self, name: str, margin: Array) -> tuple[Array, Array]:
         pair = tuple(np.asarray(part, like=margin) for part in getattr(self, name)(margin))
@@ -109,21 +133,6 @@ class Formulas:
                     f"{margin.ravel()[worst].item()!r}"
                 )
         return pair
-
-
-def divide_by_sums(posterior: Array, z: Array, offset: ArrayLike) -> None:
-    """Make each row's posteriors one versus rest sum to 1.
-
-    Where all of them have vanished, the margins alone say which were the largest.
-    """
-    total = posterior.sum(axis=1, keepdims=True)
-    lost = total[:, 0] < np.finfo(posterior.dtype).tiny
-    if lost.any():
-        rest = z[lost] + np.asarray(offset, like=z)
-        odds = np.exp(rest - rest.max(axis=1, keepdims=True))
-        posterior[lost] = odds / odds.sum(axis=1, keepdims=True)
-        total[lost] = 1
-    posterior /= total
 
 
 def _one_versus_rest(y: Array, z: Array) -> Array:

@@ -79,6 +79,14 @@ def test_vanished_posteriors_are_still_probabilities():
     np.testing.assert_allclose(posterior, 1 / 3)
 
 
+@pytest.mark.parametrize("loss", [AsymmetricLoss(), PowerCrossEntropy(3), NumpyFocalLoss(2.0)], ids=repr)
+def test_float32_keeps_the_shares_of_small_posteriors(loss):
+    # Of margins of -50 a power of 3 leaves 1e-65, which float32 does not have.
+    z = np.array([[-50, -40, -41], [-30, -29, -18]])
+    expected = loss.posterior(z.astype(np.float64), multiclass=True)
+    np.testing.assert_allclose(loss.posterior(z.astype(np.float32), multiclass=True), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
