@@ -22,6 +22,8 @@ Alpha = float | Sequence[float] | Literal["balanced", "effective"] | None
 Hessian = Literal["fisher", "exact"]
 _Self = TypeVar("_Self", bound="Loss")
 
+_CLASS_WEIGHT = "[1e-12, 1e+12]"  # of the softmax form, so that no quotient of two leaves float32
+
 
 class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
     """Base class of all losses, and the way to write one of your own.
@@ -311,7 +313,7 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
                 f"alpha={self.alpha!r} is one number, but there are {classes} classes: give one weight for each, "
                 "'balanced', 'effective' or None"
             )
-        return self._numbers_of_alpha("(0, inf)", classes, f"{classes} classes")
+        return self._numbers_of_alpha(_CLASS_WEIGHT, classes, f"{classes} classes")
 
     def _numbers_of_alpha(self, interval: str, size: int, of_what: str) -> Array:
         alpha = self.alpha

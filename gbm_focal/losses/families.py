@@ -97,7 +97,7 @@ class FocalLoss(KernelLoss):
         Focus on hard samples; 0 is cross-entropy. At most 100 for K classes.
     alpha : float in (0, 1), sequence of float, "balanced", "effective" or None, default None
         Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1. For K classes a
-        positive weight of each.
+        weight of each, from 1e-12 to 1e12.
     beta : float in (0, 1), default 0.9999
         For ``alpha="effective"`` only.
 
@@ -182,7 +182,7 @@ class BalancedCrossEntropy(KernelLoss):
     ----------
     alpha : float in (0, 1), sequence of float, "balanced", "effective" or None, default "balanced"
         Weight of label 1, for all columns or each; label 0 gets 1 - alpha. None: both 1, the logistic loss. For
-        K classes a positive weight of each.
+        K classes a weight of each, from 1e-12 to 1e12.
     beta : float in (0, 1), default 0.9999
         For ``alpha="effective"`` only.
 

@@ -131,3 +131,9 @@ def test_extreme_margins_are_finite():
                     assert np.all(np.isfinite(array))
             assert np.all(np.isfinite(loss.value([label] * 3, z)))
         np.testing.assert_allclose(loss.posterior(z, multiclass=True).sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0, 1e-13, 1e13, np.inf, np.nan])
+def test_class_weights_that_float32_cannot_hold_are_refused(weight):
+    with pytest.raises(ValueError, match=r"alpha=.* is out of range: give a number in \[1e-12, 1e\+12\]"):
+        FocalLoss(2, alpha=(1, 1, weight)).posterior(np.zeros((2, 3), np.float32), multiclass=True)
