@@ -23,6 +23,7 @@ OverParts = Callable[[Callable[[Array, "Array | None"], Array]], Array]
 # Fields, and entries of the JSON, that say what population the probabilities are about.
 _OF_POPULATION = ("trained_base_rate", "base_rate", "alpha_follows_base_rate")
 
+VERSION = 1  # of the JSON, which docs/link_format.md specifies
 _SMALL = 100_000  # margins
 _BLOCK = 16_384  # rows at a time that stay in the cache, and add nothing to the memory of training
 _TOLERANCE = 1e-6  # relative error of a mean that the rounding of float32 still allows to reach
@@ -199,6 +200,7 @@ class Link:
     def to_json(self) -> str:
         """Loss, shift, kind and base rates as JSON."""
         described = {**json.loads(self.loss.to_json()), "log_odds_shift": self.shift, "kind": self.kind}
+        described["version"] = VERSION
         if self.base_rate is not None:
             described.update({name: getattr(self, name) for name in _OF_POPULATION})
         return json.dumps(described)
@@ -206,9 +208,18 @@ class Link:
     @classmethod
     def from_json(cls, text: str) -> Link:
         """Read what `to_json` wrote; nothing is imported or executed."""
-        loss = Loss.from_json(text)
         try:
             stored = json.loads(text)
+            version = stored.get("version", VERSION)
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"not the JSON description of a loss and its link: {text!r}") from error
+        if version != VERSION:
+            raise ValueError(
+                f"the link of this model has version {version!r}, and this gbm_focal reads {VERSION}: install the "
+                "version that the model was trained with, or a newer one"
+            )
+        loss = Loss.from_json(text)
+        try:
             shift = tuple(float(number) for number in stored["log_odds_shift"])
             kind = stored.get("kind", "binary")
             if kind not in KINDS or not np.all(np.isfinite(shift)):

@@ -1,5 +1,6 @@
 """The pages of docs/ and CONTRIBUTING.md: every block of Python runs, and what it prints is what the page shows."""
 
+import shutil
 import sys
 
 import pytest
@@ -20,6 +21,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
     pytest.importorskip("lightgbm")
     pytest.importorskip("matplotlib").use("Agg")
     monkeypatch.chdir(tmp_path)
+    shutil.copy(DOCS / "link_vectors.json", tmp_path)  # which docs/link_format.md reads
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
