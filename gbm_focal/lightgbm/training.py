@@ -122,7 +122,8 @@ def train(
     callbacks = engine_kwargs.pop("callbacks", None) or ()
     with bar_of_rounds(progress) as bar:
         engine_kwargs["callbacks"] = [*counting(bar), *callbacks]
-        booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
+        # Not `lightgbm.train`, by which tools such as MLflow would log a booster that is not finished.
+        booster = lightgbm.engine.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     margin = (lambda: _margin_of_training(booster)) if calibrate and not users_start else None
     link = plan.link_after(kept_rounds(booster), margin, weight, offset=beginning.intercept)
     complete(booster, link, beginning.intercept)

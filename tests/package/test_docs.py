@@ -7,11 +7,11 @@ import pytest
 from repository import BENCHMARKS, CONTRIBUTING, DOCS, README
 from snippets import blocks_of, run_blocks
 
-GPU = DOCS / "gpu.md"
+GPU, MLFLOW = DOCS / "gpu.md", DOCS / "mlflow.md"
 WITH_PYTHON = [
     page
     for page in (*sorted(DOCS.glob("**/*.md")), CONTRIBUTING)
-    if page != GPU and any(block.language == "python" for block in blocks_of(page))
+    if page not in (GPU, MLFLOW) and any(block.language == "python" for block in blocks_of(page))
 ]
 
 
@@ -32,6 +32,12 @@ def test_page_runs(page):
 def test_page_of_the_gpu_runs(cupy, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     run_blocks(GPU)
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's are about its own plans
+def test_page_of_mlflow_runs():
+    pytest.importorskip("mlflow", reason="MLflow brings a web server: nox -s mlflow runs this page")
+    run_blocks(MLFLOW)
 
 
 RESULTS = BENCHMARKS / "results"
