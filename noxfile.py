@@ -66,6 +66,13 @@ def oldest(session: nox.Session, extras: str, pinned: list[str]) -> None:
 
 
 @nox.session
+def mlflow(session: nox.Session) -> None:
+    """Run the page about MLflow, which is large and has demands of its own."""
+    session.install("-e", ".[all,mlflow]", *from_extra("test", "hypothesis", "pytest", "pytest-xdist"))
+    session.run("pytest", "-n", "0", "tests/package/test_docs.py", "-k", "mlflow")
+
+
+@nox.session
 def newest(session: nox.Session) -> None:
     """Test with the newest release of everything, also of what the packages themselves ask for."""
     session.install("--upgrade", "--upgrade-strategy", "eager", "-e", ".[test]")

@@ -52,6 +52,16 @@ def scores(y_score: ArrayLike) -> Array:
     return array.astype(np.float64)
 
 
+def probabilities_in_rows(probabilities: ArrayLike) -> Array:
+    """Return probabilities as an array of shape (n,), (n, K) or (n, L); values are still to be checked."""
+    return _numeric("probabilities", probabilities)
+
+
+def check_probabilities(array: Array) -> None:
+    """Raise if a probability is outside [0, 1], or NaN."""
+    _require((array >= 0) & (array <= 1), "probabilities", array, "numbers in [0, 1]")
+
+
 def weights(sample_weight: ArrayLike | None, number: int) -> Array | None:
     """Return sample weights as an array of shape (number,) that is not all zero."""
     if sample_weight is None:

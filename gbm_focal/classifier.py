@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import saving
 from ._inputs import Array, check_hessian, on_host
+from .base_rates import Rates
 from .boosting import ENGINES, Plan
 from .features import checked_features
 from .labels import Labels, classes_as_json, classes_of_json, evaluation_weights, plain_labels
@@ -54,6 +55,13 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         Of two classes the positive one, that `alpha`, an `AsymmetricLoss`, metrics and the base rate are about. None:
         the second of `classes_`, which are sorted; of "fraud" and "ok" that would be "ok". `classes_`, the columns of
         `predict_proba` and the sign of `decision_function` do not depend on it.
+    base_rate : float, array-like or dict by label, or None, default None
+        Share of the positive class where the model will be used, if that is another than in the training data, because
+        negatives were dropped or rows weighted. Of K classes one for each, a dict by label or an array in the order of
+        `classes_`, with sum 1; of L labels an array (L,). `predict_proba` is about that population, whatever
+        `class_weight` and `sample_weight` say. Decisions are, too, where `alpha` is a number, a ratio of costs, or
+        None; under ``alpha="balanced"`` or "effective" they do not depend on it. Evaluation sets are judged at the base
+        rate of the training data. None: that of the training data, with their weights.
 
     Attributes
     ----------
@@ -68,6 +76,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         Labels; for several labels a row a list with the array [0, 1] of each, as scikit-learn has it.
     pos_label_ : label or None
         The positive one of two classes.
+    base_rate_ : float, ndarray of shape (K,) or (L,), or None
+        The share of `pos_label_`, or of each class or label, in the population that the probabilities are about. None
+        for models of version 0.1, which did not store it.
     n_features_in_, feature_names_in_
         As in scikit-learn.
     evals_result_ : dict
@@ -104,6 +115,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         normalize: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         pos_label: Any = None,
+        base_rate: Rates | None = None,
     ) -> None:
         self.estimator = estimator
         self.loss = loss
@@ -112,10 +124,11 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.normalize = normalize
         self.class_weight = class_weight
         self.pos_label = pos_label
+        self.base_rate = base_rate
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a copy, or a pickle of version 0.1, which had no `pos_label`."""
-        super().__setstate__({"pos_label": None, **state})
+        """Restore a copy, or a pickle of version 0.1, which had neither `pos_label` nor `base_rate`."""
+        super().__setstate__({"pos_label": None, "base_rate": None, **state})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -229,6 +242,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             ],
             eval_weights=eval_weights,
             progress=progress,
+            base_rate=training.labels.numbered(self.base_rate),
         )
         self.estimator_, self.link_ = engine.fit(estimator, training.X, training.y, plan, fit_params)
         self.loss_, self.classes_ = self.link_.loss, training.labels.classes
@@ -292,6 +306,44 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         predicted: Array = chosen if self.link_.kind == "multilabel" else self.classes_[chosen]
         return predicted
 
+    def at_base_rate(self, rate: Rates) -> FocalClassifier:
+        """Return the fitted classifier for a population with another base rate.
+
+        Parameters
+        ----------
+        rate : float, array-like or dict by label
+            As the parameter `base_rate`.
+
+        Returns
+        -------
+        FocalClassifier
+            As if it had been fitted with this `base_rate`. It shares `estimator_`, whose own booster keeps the base
+            rate that it was fitted with.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rate is invalid, or the model, of version 0.1, does not say which base rate it stands for.
+
+        See Also
+        --------
+        gbm_focal.base_rates.estimate : Which base rate a population has, if its labels are not known.
+        """
+        check_is_fitted(self)
+        labels = Labels(self.link_.kind, self.classes_, None, positive=0 if self._first_is_positive else 1)
+        copied: FocalClassifier = type(self).__new__(type(self))
+        copied.__dict__.update(vars(self), base_rate=rate, link_=self.link_.at_base_rate(labels.numbered(rate)))
+        return copied
+
+    @property
+    def base_rate_(self) -> float | Array | None:
+        """Share of `pos_label_`, or of each class or label, in the population that the probabilities are about."""
+        check_is_fitted(self)
+        rates = self.link_.base_rate
+        if rates is None:
+            return None
+        return rates[0] if self.link_.kind == "binary" else np.array(rates)
+
     @property
     def _first_is_positive(self) -> bool:
         """Whether of two classes the first one is that of label 1; models of version 0.1 do not say."""
@@ -338,14 +390,18 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 "normalize": saving.plain(self.normalize),
                 "class_weight": saving.pairs(self.class_weight),
                 "pos_label": saving.plain(self.pos_label),
+                "base_rate": saving.pairs(self.base_rate),
                 "loss": None if self.loss is None else json.loads(self.loss.to_json()),
                 "estimator": settings,
             },
             "best_iteration": self.best_iteration_,
             "first_is_positive": self._first_is_positive,
         }
-        # Older versions would take the second class for the positive one.
-        form = saving.FIRST_CLASS_POSITIVE_FORMAT if self._first_is_positive else saving.PLAIN_FORMAT
+        form = saving.PLAIN_FORMAT
+        if self._first_is_positive:  # older versions would take the second class for the positive one
+            form = saving.FIRST_CLASS_POSITIVE_FORMAT
+        if self.link_.decision_shift != self.link_.shift:  # older versions would decide at the shift of probabilities
+            form = saving.DECISION_SHIFT_FORMAT
         engine = self._engines.of_model(self.estimator_)
         saving.write(path, engine, self.estimator_, self.link_, description, form=form)
 
@@ -385,14 +441,15 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             classes = classes_of_json(description["classes"], int(description["columns"]), link.kind)
             features, names = int(description["features"]), [str(name) for name in description["feature_names"]]
             best = description["best_iteration"]
-            pos_label = parameters.get("pos_label")
+            pos_label, base_rate = parameters.get("pos_label"), saving.of_pairs(parameters.get("base_rate"))
             first = description.get("first_is_positive", False)
             if not isinstance(first, bool):
                 raise ValueError(f"first_is_positive={first!r} is neither true nor false")
             positive = classes[0 if first else 1] if link.kind == "binary" else None
             link.require_columns(1 if link.kind == "binary" else len(classes))
         estimator = archive.engine.new_estimator(settings)
-        model = cls(estimator, loss, class_weight=class_weight, pos_label=pos_label, **conditioning)
+        others = {"class_weight": class_weight, "pos_label": pos_label, "base_rate": base_rate}
+        model = cls(estimator, loss, **conditioning, **others)
         model.link_, model.loss_, model.classes_ = link, link.loss, classes
         model.pos_label_ = positive
         model.n_features_in_, model.best_iteration_, model.evals_result_ = features, best, {}

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, column_or_1d
 
 from ._inputs import Array, on_host
+from .base_rates import checked_rates
 from .losses import ClassTotals, Kind, Loss, is_symmetric
 
 _COMMON = 10  # times the weight of the other class
@@ -62,6 +63,23 @@ class Labels:
         if places.size != 1:
             raise ValueError(f"pos_label={pos_label!r} is none of the labels {self.classes.tolist()}: give one that is")
         return int(places[0])
+
+    def numbered(self, base_rate: Any) -> Any:
+        """Return base rates by label as rates in the order of the classes, of two as that of the positive one.
+
+        Anything but a dict is in that order already.
+        """
+        if not isinstance(base_rate, Mapping):
+            return base_rate
+        labels = self.classes.tolist() if self.kind != "multilabel" else None
+        if labels is None or set(base_rate) != set(labels):
+            wanted = f"an array of {len(self.classes)}" if labels is None else f"a rate for each of the labels {labels}"
+            raise ValueError(f"base_rate is a dict of {list(base_rate)}: give {wanted}")
+        rates = [base_rate[label] for label in labels]
+        if self.kind == "multiclass":
+            return rates
+        checked_rates("base_rate", rates, "multiclass", 2)
+        return rates[self.positive]
 
     @classmethod
     def of_values(cls, values: Array) -> Labels:

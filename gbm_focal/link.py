@@ -6,19 +6,24 @@ import functools
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._inputs import Array
+from .base_rates import Rates, checked_rates, log_ratio, shifted, shifted_classes
 from .kernels import cuda
 from .losses import KINDS, ClassTotals, Kind, Loss
 
 # Calls a function (posterior, weight) on each part of the training data, and returns the sum of the results.
 OverParts = Callable[[Callable[[Array, "Array | None"], Array]], Array]
 
+# Fields, and entries of the JSON, that say what population the probabilities are about.
+_OF_POPULATION = ("trained_base_rate", "base_rate", "alpha_follows_base_rate")
+
+VERSION = 1  # of the JSON, which docs/link_format.md specifies
 _SMALL = 100_000  # margins
 _BLOCK = 16_384  # rows at a time that stay in the cache, and add nothing to the memory of training
 _TOLERANCE = 1e-6  # relative error of a mean that the rounding of float32 still allows to reach
@@ -32,11 +37,33 @@ class Link:
     what its gradients sum to. Other losses weigh the errors by where they are, and the mean posterior of a model
     that fits imperfectly drifts from the base rate, under balanced cross-entropy by half. A constant shift of the
     log-odds puts it back (calibration in the large: Steyerberg, Clinical Prediction Models, 2009, section 15.3).
+
+    Another constant takes the probabilities to a population with another base rate, as `gbm_focal.base_rates.adapt`
+    does. `shift` is the sum of both, so that who reads nothing else has the right probabilities.
+
+    Attributes
+    ----------
+    loss : Loss
+        Of the last round, with numeric `alpha`.
+    shift : tuple of float
+        Added to the log-odds of the posterior: one number, or one a column; of classes to the logarithms.
+    kind : {"binary", "multilabel", "multiclass"}
+    trained_base_rate : tuple of float, or None
+        Weighted share of label 1 in the training data, or of each class, or of each label's 1. None where it is not
+        known: in models of version 0.1, and in links of a bare loss.
+    base_rate : tuple of float, or None
+        That of the population which the probabilities are about.
+    alpha_follows_base_rate : bool
+        Whether `alpha` was a word, "balanced" or "effective": decisions then do not depend on the base rate, because
+        the threshold moves with the probabilities. A numeric `alpha` is a ratio of costs, and stays what it is.
     """
 
     loss: Loss
     shift: tuple[float, ...]
     kind: Kind = "binary"
+    trained_base_rate: tuple[float, ...] | None = None
+    base_rate: tuple[float, ...] | None = None
+    alpha_follows_base_rate: bool = False
 
     @classmethod
     def fitted(
@@ -83,13 +110,57 @@ class Link:
         """Do without a shift."""
         return cls(loss, (0.0,), kind)
 
+    def of_training(self, totals: ClassTotals, *, alpha_follows_base_rate: bool) -> Link:
+        """Return the same link, which knows the base rates of its training data."""
+        rates = tuple(totals.base_rates().tolist())
+        return replace(self, trained_base_rate=rates, base_rate=rates, alpha_follows_base_rate=alpha_follows_base_rate)
+
+    def at_base_rate(self, rate: Rates) -> Link:
+        """Return the link of the same model for a population with another base rate.
+
+        Parameters
+        ----------
+        rate : float, array-like of shape (K,) or (L,), or dict
+            Share of label 1; of each class, with sum 1, in their order or by their numbers from 0; of each label's 1.
+
+        Returns
+        -------
+        Link
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rate is invalid, or the link does not know which base rate it stands for.
+        """
+        if self.base_rate is None:
+            raise ValueError(
+                "this model does not say which base rate its probabilities stand for, because version 0.1 made it, or "
+                "a bare loss took its place: adapt the probabilities, by gbm_focal.base_rates.adapt(probabilities, "
+                "trained, used) with the base rate of its training data, or train again"
+            )
+        rates = checked_rates("base_rate", rate, self.kind, len(self.base_rate))
+        shift = np.asarray(self.shift) + log_ratio(self.kind, self.base_rate, rates)
+        return replace(self, shift=tuple(shift.tolist()), base_rate=tuple(rates.tolist()))
+
+    @property
+    def decision_shift(self) -> tuple[float, ...]:
+        """The shift that decisions are made at, in the form of `shift`, from which it differs where alpha follows."""
+        trained, used = self.trained_base_rate, self.base_rate
+        if not self.alpha_follows_base_rate or trained is None or used is None or trained == used:
+            return self.shift
+        shift: Array = np.asarray(self.shift) - log_ratio(self.kind, trained, used)
+        return tuple(shift.tolist())
+
     def probabilities(self, margin: Array) -> Array:
         """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1), or one a class, of shape (n, L)."""
+        return self._probabilities(margin, self.shift)
+
+    def _probabilities(self, margin: Array, shift: tuple[float, ...]) -> Array:
         with cuda.beside(margin):
-            shift = np.asarray(self.shift, like=margin)
+            by_column = np.asarray(shift, like=margin)
             if self.kind == "multiclass":
-                return _shifted_classes(self.loss.posterior(margin, multiclass=True), shift)
-            positive = _shifted(self.loss.posterior(margin), shift)
+                return shifted_classes(self.loss.posterior(margin, multiclass=True), by_column)
+            positive = shifted(self.loss.posterior(margin), by_column)
             return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
 
     def decision(self, margin: Array) -> Array:
@@ -97,18 +168,19 @@ class Link:
 
         Of a label its log-odds, alpha eta against (1 - alpha) (1 - eta): positive where the label 1 costs less. Of
         K classes the largest costs least: alpha_k eta_k where a mistake costs the alpha of the true class, and
-        eta_k - (1 - alpha_k) where, one versus rest, a wrongly predicted class costs its 1 - alpha as well.
+        eta_k - (1 - alpha_k) where, one versus rest, a wrongly predicted class costs its 1 - alpha as well. Where alpha
+        follows the base rate, eta is that of the training data: there it was balanced.
         """
         columns = margin.shape[1] if margin.ndim == 2 else 1
         if self.kind == "multiclass":
-            probabilities = self.probabilities(margin)
+            probabilities = self._probabilities(margin, self.decision_shift)
             if self.loss.alpha is None:
                 return probabilities
             if self.loss.has_softmax:
                 return probabilities * self.loss.softmax_weights(columns)
             return probabilities - self.loss.class_weights(columns)[1]
         positive, negative = self.loss.class_weights(columns)
-        prior = np.asarray(self.shift) + np.log(positive / negative)
+        prior = np.asarray(self.decision_shift) + np.log(positive / negative)
         return self.loss.log_odds(margin) + (prior if margin.ndim == 2 else float(prior[0]))
 
     def classes(self, margin: Array) -> Array:
@@ -121,25 +193,54 @@ class Link:
         """Raise unless this turns margins of so many columns into probabilities; a file may hold anything."""
         if len(self.shift) not in (1, columns):
             raise ValueError(f"log_odds_shift has {len(self.shift)} numbers: give 1 or {columns}")
+        if self.base_rate is not None and len(self.base_rate) != columns:
+            raise ValueError(f"base_rate has {len(self.base_rate)} numbers: give {columns}")
         self.probabilities(np.zeros(1) if self.kind == "binary" else np.zeros((1, columns)))
 
     def to_json(self) -> str:
-        """Loss, shift and kind as JSON."""
-        return json.dumps({**json.loads(self.loss.to_json()), "log_odds_shift": self.shift, "kind": self.kind})
+        """Loss, shift, kind and base rates as JSON."""
+        described = {**json.loads(self.loss.to_json()), "log_odds_shift": self.shift, "kind": self.kind}
+        described["version"] = VERSION
+        if self.base_rate is not None:
+            described.update({name: getattr(self, name) for name in _OF_POPULATION})
+        return json.dumps(described)
 
     @classmethod
     def from_json(cls, text: str) -> Link:
         """Read what `to_json` wrote; nothing is imported or executed."""
-        loss = Loss.from_json(text)
         try:
             stored = json.loads(text)
+            version = stored.get("version", VERSION)
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"not the JSON description of a loss and its link: {text!r}") from error
+        if version != VERSION:
+            raise ValueError(
+                f"the link of this model has version {version!r}, and this gbm_focal reads {VERSION}: install the "
+                "version that the model was trained with, or a newer one"
+            )
+        loss = Loss.from_json(text)
+        try:
             shift = tuple(float(number) for number in stored["log_odds_shift"])
             kind = stored.get("kind", "binary")
             if kind not in KINDS or not np.all(np.isfinite(shift)):
                 raise ValueError(kind, shift)
+            return cls(loss, shift, kind, *_population_of_json(stored, kind))
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"not the JSON description of a loss and its link: {text!r}") from error
-        return cls(loss, shift, kind)
+
+
+def _population_of_json(
+    stored: dict[str, Any], kind: Kind
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None, bool]:
+    """Trained and used base rates and whether alpha follows, which version 0.1 did not store."""
+    if not stored.keys() & set(_OF_POPULATION):
+        return None, None, False
+    trained, used, follows = (stored[name] for name in _OF_POPULATION)
+    rates = [tuple(float(rate) for rate in of_columns) for of_columns in (trained, used)]
+    valid = all(0 < rate < 1 for of_columns in rates for rate in of_columns) and isinstance(follows, bool)
+    if not valid or len(rates[0]) != len(rates[1]) or not rates[0] or (kind == "binary" and len(rates[0]) != 1):
+        raise ValueError(trained, used, follows)
+    return rates[0], rates[1], follows
 
 
 def keeps_the_base_rate(loss: Loss, kind: Kind = "binary") -> bool:
@@ -189,24 +290,17 @@ def _sums_of_column(posterior: Array, weight: Array | None, *, column: int, shif
     probabilities = posterior.reshape(posterior.shape[0], -1)[:, column] if posterior.size else posterior
     block = max(probabilities.size, 1) if cuda.is_device_array(probabilities) else _BLOCK
     for start in range(0, probabilities.size, block):
-        shifted = _shifted(probabilities[start : start + block], shift)
-        variance = shifted * (1 - shifted)
+        p = shifted(probabilities[start : start + block], shift)
+        variance = p * (1 - p)
         if weight is not None:
             w = weight[start : start + block]
-            shifted *= w
+            p *= w
             variance *= w
         # Sums, because a product with the weights would be BLAS, whose threads wait for those of the engine.
-        mean += float(shifted.sum())
+        mean += float(p.sum())
         slope += float(variance.sum())
-        total += shifted.size if weight is None else float(w.sum())
+        total += p.size if weight is None else float(w.sum())
     return np.array([mean, slope, total])
-
-
-def _shifted(posterior: Array, shift: float | Array) -> Array:
-    """Probability whose log-odds are those of the posterior plus the shift, in the posterior's type."""
-    odds = np.exp(shift, dtype=np.float64).astype(posterior.dtype) * posterior
-    shifted: Array = odds / (odds + (1 - posterior))
-    return shifted
 
 
 def _shifts_of_classes(over_parts: OverParts, rates: Array, tolerance: float) -> tuple[float, ...]:
@@ -236,11 +330,11 @@ def _sums_of_classes(posterior: Array, weight: Array | None, *, shift: Array) ->
     """Weighted sums of the shifted probabilities, and the sum of the weights."""
     sums = np.zeros(shift.size + 1)
     for start in range(0, posterior.shape[0], _BLOCK):
-        shifted = _shifted_classes(posterior[start : start + _BLOCK], shift)
+        p = shifted_classes(posterior[start : start + _BLOCK], shift)
         if weight is not None:
-            shifted *= weight[start : start + _BLOCK, np.newaxis]
-        sums[:-1] += shifted.sum(axis=0, dtype=np.float64)
-        sums[-1] += shifted.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
+            p *= weight[start : start + _BLOCK, np.newaxis]
+        sums[:-1] += p.sum(axis=0, dtype=np.float64)
+        sums[-1] += p.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
     return sums
 
 
@@ -252,19 +346,13 @@ def _slope_of_classes(posterior: Array, weight: Array | None, *, shift: Array) -
     if posterior.shape[0] == 0:
         return np.zeros((shift.size, shift.size))
     part = slice(None, None, max(1, posterior.shape[0] // 20_000))
-    p = _shifted_classes(posterior[part].astype(np.float64), shift)
+    p = shifted_classes(posterior[part].astype(np.float64), shift)
     w = np.ones(p.shape[0]) if weight is None else weight[part].astype(np.float64)
     scale = (posterior.shape[0] if weight is None else float(weight.sum())) / max(
         float(w.sum()), float(np.finfo(np.float64).tiny)
     )
     slope: Array = scale * (np.diag(w @ p) - np.einsum("i,ik,il->kl", w, p, p))
     return slope
-
-
-def _shifted_classes(posterior: Array, shift: Array) -> Array:
-    odds = np.exp(shift).astype(posterior.dtype) * posterior
-    shifted: Array = odds / odds.sum(axis=1, keepdims=True)
-    return shifted
 
 
 def _warn_of_no_shift(rates: Any) -> None:

@@ -22,9 +22,10 @@ import numpy as np
 from .boosting import ENGINES, Engine
 from .link import Link
 
-# Formats of files; each has the lowest whose readers predict rightly from it. The second came with `pos_label`.
-PLAIN_FORMAT, FIRST_CLASS_POSITIVE_FORMAT = 1, 2
-_LATEST_FORMAT = FIRST_CLASS_POSITIVE_FORMAT
+# Formats of files; each has the lowest whose readers predict rightly from it. The second came with `pos_label`, the
+# third with base rates that decisions do not follow.
+PLAIN_FORMAT, FIRST_CLASS_POSITIVE_FORMAT, DECISION_SHIFT_FORMAT = 1, 2, 3
+_LATEST_FORMAT = DECISION_SHIFT_FORMAT
 _DESCRIPTION = "gbm_focal.json"
 # How large an entry of a file may become: this many bytes, or this many times its packed size. Models of real data
 # stay below 20 times; the most that the format can pack is 1,032 times.
@@ -146,15 +147,16 @@ def plain_part(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]
 
 
 def pairs(by_label: Any) -> Any:
-    """Numbers by label as pairs, because the keys of JSON are words; anything else stays as it is."""
-    if not isinstance(by_label, Mapping):
-        return by_label
-    return [[plain(label), plain(number)] for label, number in by_label.items()]
+    """Numbers by label as pairs, because the keys of JSON are words; numbers in an array as a list."""
+    if isinstance(by_label, Mapping):
+        return [[plain(label), plain(number)] for label, number in by_label.items()]
+    return by_label.tolist() if isinstance(by_label, np.ndarray | np.generic) else by_label
 
 
 def of_pairs(stored: Any) -> Any:
-    """Undo `pairs`."""
-    return dict(map(tuple, stored)) if isinstance(stored, list) else stored
+    """Undo `pairs`; an array stays a list."""
+    of_labels = isinstance(stored, list) and all(isinstance(pair, list) for pair in stored)
+    return dict(map(tuple, stored)) if of_labels else stored
 
 
 def _is_plain(value: Any) -> bool:

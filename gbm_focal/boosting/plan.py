@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from .._inputs import Array
+from ..base_rates import checked_rates
 from ..link import Link, keeps_the_base_rate
 from ..losses import ClassTotals, Loss
 from .processes import ALONE, Processes
@@ -37,6 +38,9 @@ class Plan:
         Weights of the evaluation sets.
     progress : bool
         Whether to show a bar over the rounds; see `bar_of_rounds`.
+    base_rate : float, array-like or dict, or None
+        Share of positives where the model will be used, as `Link.at_base_rate` takes it; None: that of the training
+        data. The margins do not depend on it.
     """
 
     loss: Loss
@@ -47,6 +51,11 @@ class Plan:
     eval_set: list[tuple[Any, Any]] = field(default_factory=list)
     eval_weights: list[Any] | None = None
     progress: bool = False
+    base_rate: Any = None
+
+    def __post_init__(self) -> None:
+        if self.base_rate is not None:  # before training, not after
+            checked_rates("base_rate", self.base_rate, self.totals.kind, self.totals.positive.size)
 
     def loss_after(self, rounds: int) -> Loss:
         """Return the resolved loss of the last of so many rounds."""
@@ -81,8 +90,12 @@ class Plan:
         """
         loss = self.loss_after(rounds)
         if margin is None or keeps_the_base_rate(loss, self.totals.kind):
-            return Link.bare(loss, self.totals.kind)
-        return self.fitted_link(loss, margin(), self.sample_weight if weight is None else weight, offset, processes)
+            link = Link.bare(loss, self.totals.kind)
+        else:
+            of_rows = self.sample_weight if weight is None else weight
+            link = self.fitted_link(loss, margin(), of_rows, offset, processes)
+        link = link.of_training(self.totals, alpha_follows_base_rate=isinstance(self.loss.alpha, str))
+        return link if self.base_rate is None else link.at_base_rate(self.base_rate)
 
     def fitted_link(self, loss: Loss, margin: Any, weight: Any, offset: ArrayLike, processes: Processes) -> Link:
         """Fit the link to margins, wherever they lie."""

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._inputs import Array
+from ..base_rates import Rates
 from ..boosting import ENGINES, Engines, Plan, Processes
 from ..classifier import FocalClassifier, TrainingData
 from ..labels import Labels
@@ -34,7 +35,7 @@ class DaskFocalClassifier(FocalClassifier):
     estimator : DaskXGBClassifier, DaskLGBMClassifier or None, default None
         The engine with its parameters; it is cloned, never changed. None: `DaskXGBClassifier` if XGBoost is
         installed, else `DaskLGBMClassifier`.
-    loss, hessian, max_step, normalize, class_weight, pos_label
+    loss, hessian, max_step, normalize, class_weight, pos_label, base_rate
         As for `FocalClassifier`.
     client : distributed.Client or None, default None
         None: the client of the estimator, or else the current one. It is not part of a pickled classifier.
@@ -44,7 +45,7 @@ class DaskFocalClassifier(FocalClassifier):
     estimator_ : DaskXGBClassifier or DaskLGBMRegressor
         The fitted engine. `DaskLGBMClassifier` numbers the labels by those that each worker has, which is wrong where
         a worker lacks one; the regressor takes them as they are, and grows the same trees.
-    loss_, link_, classes_, n_features_in_, feature_names_in_, evals_result_, best_iteration_
+    loss_, link_, classes_, pos_label_, base_rate_, n_features_in_, feature_names_in_, evals_result_, best_iteration_
         As for `FocalClassifier`.
 
     Notes
@@ -76,6 +77,7 @@ class DaskFocalClassifier(FocalClassifier):
         normalize: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         pos_label: Any = None,
+        base_rate: Rates | None = None,
         client: distributed.Client | None = None,
     ) -> None:
         super().__init__(
@@ -86,6 +88,7 @@ class DaskFocalClassifier(FocalClassifier):
             normalize=normalize,
             class_weight=class_weight,
             pos_label=pos_label,
+            base_rate=base_rate,
         )
         self.client = client
 
@@ -185,6 +188,7 @@ class DaskFocalClassifier(FocalClassifier):
             normalize=self.normalize,
             class_weight=self.class_weight,
             pos_label=self.pos_label,
+            base_rate=self.base_rate,
         )
         for name, value in vars(self).items():
             if name.endswith("_") and name != "estimator_":

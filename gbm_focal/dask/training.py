@@ -10,6 +10,7 @@ import distributed
 import numpy as np
 
 from .._inputs import Array
+from ..base_rates import Rates
 from ..boosting import Plan, checked_totals
 from ..link import Link
 from ..losses import ClassTotals, Hessian, Loss, require_loss
@@ -28,6 +29,7 @@ def xgboost_train(
     max_step: float | None = 2.0,
     normalize: bool = True,
     calibrate: bool = True,
+    base_rate: Rates | None = None,
     **engine_kwargs: Any,
 ) -> dict[str, Any]:
     """Train a booster on a loss, as `xgboost.dask.train` does.
@@ -36,7 +38,7 @@ def xgboost_train(
     ----------
     client : distributed.Client
         One that is not asynchronous.
-    params, loss, hessian, max_step, normalize, calibrate
+    params, loss, hessian, max_step, normalize, calibrate, base_rate
         As for `gbm_focal.xgboost.train`.
     dtrain : xgboost.dask.DaskDMatrix or DaskQuantileDMatrix
         Its weights and its base_margin count.
@@ -73,7 +75,8 @@ def xgboost_train(
         raise ValueError(f"num_boost_round={num_boost_round!r} trains nothing: give a number >= 1")
     classes = classes_of(settings)
     totals = checked_totals("dtrain", totals_of_matrix(client, dtrain, classes), classes)
-    plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
+    conditioning = {"hessian": hessian, "max_step": max_step, "normalize": normalize}
+    plan = Plan(loss, totals, conditioning, base_rate=base_rate)
     arguments = arguments_of_training(plan, settings, num_boost_round, calibrate, engine_kwargs)
     result: dict[str, Any] = xgboost_dask.train(client, dtrain=dtrain, num_boost_round=num_boost_round, **arguments)
     warn_if_no_split(result["booster"])
@@ -81,7 +84,13 @@ def xgboost_train(
 
 
 def xgboost_predict_proba(
-    client: distributed.Client, model: Any, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any
+    client: distributed.Client,
+    model: Any,
+    data: Any,
+    *,
+    loss: Loss | None = None,
+    base_rate: Rates | None = None,
+    **predict_kwargs: Any,
 ) -> Any:
     """Posterior probabilities of a booster, as `xgboost.dask.predict` has its predictions.
 
@@ -93,6 +102,8 @@ def xgboost_predict_proba(
     data : dask.array.Array, dask.dataframe.DataFrame or DaskDMatrix
     loss : Loss, optional
         For boosters that do not know their loss: the bare posterior.
+    base_rate : float, array-like or dict, optional
+        As for `gbm_focal.xgboost.predict_proba`.
     **predict_kwargs
         For `xgboost.dask.predict`; by default `iteration_range` ends at the best iteration.
 
@@ -104,7 +115,7 @@ def xgboost_predict_proba(
     Raises
     ------
     ValueError
-        If the booster does not know its loss, and none is given.
+        If the booster does not know its loss, and none is given; or its base rate, which version 0.1 did not store.
     """
     from xgboost import dask as xgboost_dask
 
@@ -112,6 +123,8 @@ def xgboost_predict_proba(
 
     booster = model["booster"] if isinstance(model, dict) else model
     link = link_of(booster, loss)
+    if base_rate is not None:
+        link = link.at_base_rate(base_rate)
     predict_kwargs.setdefault("iteration_range", best_iterations(booster))
     margin = xgboost_dask.predict(client, booster, data, output_margin=True, **predict_kwargs)
     columns = margin.shape[1] if margin.ndim == 2 else 2

@@ -79,7 +79,8 @@ class LightGBM(Engine):
         with bar_of_rounds(plan.progress) as bar, silenced:
             fit_params = {**fit_params, "callbacks": [*counting(bar), *(fit_params.get("callbacks") or ())]}
             model.fit(X, y, **{"sample_weight": plan.sample_weight, **fit_params})
-        model.set_params(objective=objective)  # of which Dask has put a worker's copy in its place
+        # What is fitted shows the loss: not the copy of a worker, which Dask has put in its place, nor patterns.
+        model.set_params(objective=beginning.objective)
         patterns.labels.clear()
         beginning.objective.released()
         booster = model.booster_

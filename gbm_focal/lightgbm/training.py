@@ -11,6 +11,7 @@ import lightgbm
 import numpy as np
 
 from .._inputs import Array
+from ..base_rates import Rates
 from ..boosting import Plan, bar_of_rounds, checked_totals, warn_of_no_split
 from ..link import Link
 from ..losses import ClassTotals, Hessian, Loss, require_loss
@@ -29,6 +30,7 @@ def train(
     max_step: float | None = 2.0,
     normalize: bool = True,
     calibrate: bool = True,
+    base_rate: Rates | None = None,
     progress: bool = False,
     **engine_kwargs: Any,
 ) -> lightgbm.Booster:
@@ -51,13 +53,18 @@ def train(
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `train_set` is the base rate; see `gbm_focal.link.Link`. The trees and the margins are not touched.
         Cross-entropy needs no shift and gets none; nor does training from an `init_score`.
+    base_rate : float, array-like of shape (K,), or dict by class, optional
+        Share of label 1 where the model will be used, if that is another than in `train_set`, because negatives were
+        dropped or rows weighted; of K classes one for each, with sum 1. `predict_proba` is
+        then about that population, here and after any saving and loading. The trees and the margins do not depend on
+        it, nor do metrics of evaluation sets. By default it is the (weighted) share in `train_set`.
     progress : bool, default False
         Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
     **engine_kwargs
         All other arguments of `lightgbm.train`: `valid_sets`, `callbacks`, ... . With `init_model` training goes
-        on from that model's margins, and no new intercept is set. `feval` is by default `Metric(loss)`;
-        functions of your own get the full margin, too. Callbacks see the booster without its intercept, which
-        enters the model at the end.
+        on from that model's margins, and no new intercept is set; base rates are those of the new data and of this
+        call, whatever that model's were. `feval` is by default `Metric(loss)`; functions of your own get the full
+        margin, too. Callbacks see the booster without its intercept, which enters the model at the end.
 
     Returns
     -------
@@ -100,7 +107,8 @@ def train(
     if not starts_from_model:
         _require_same_start(train_set, valid_sets, users_start)
     totals = checked_totals("train_set", ClassTotals.of(label, weight, classes=classes), classes)
-    plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
+    conditioning = {"hessian": hessian, "max_step": max_step, "normalize": normalize}
+    plan = Plan(loss, totals, conditioning, base_rate=base_rate)
     at_zero = users_start or starts_at_zero(settings)
     beginning = begin(plan, num_boost_round, engine_kwargs.get("init_model"), at_zero=at_zero)
     settings["objective"] = beginning.objective
@@ -114,7 +122,8 @@ def train(
     callbacks = engine_kwargs.pop("callbacks", None) or ()
     with bar_of_rounds(progress) as bar:
         engine_kwargs["callbacks"] = [*counting(bar), *callbacks]
-        booster = lightgbm.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
+        # Not `lightgbm.train`, by which tools such as MLflow would log a booster that is not finished.
+        booster = lightgbm.engine.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     margin = (lambda: _margin_of_training(booster)) if calibrate and not users_start else None
     link = plan.link_after(kept_rounds(booster), margin, weight, offset=beginning.intercept)
     complete(booster, link, beginning.intercept)
@@ -156,7 +165,14 @@ def begin(
     return Beginning(objective, of_metric, intercept)
 
 
-def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
+def predict_proba(
+    booster: lightgbm.Booster,
+    data: Any,
+    *,
+    loss: Loss | None = None,
+    base_rate: Rates | None = None,
+    **predict_kwargs: Any,
+) -> Array:
     """Posterior probabilities of a booster that `train` made, in this process or another.
 
     Parameters
@@ -165,6 +181,9 @@ def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = N
     data : anything that `Booster.predict` takes
     loss : Loss, optional
         For boosters that do not know their loss, because `lightgbm.train` made them: the bare posterior.
+    base_rate : float, array-like of shape (K,), or dict by class, optional
+        Share of label 1, or of each class, in the population that the probabilities shall be about. By default that
+        which `train` was given.
     **predict_kwargs
         For `Booster.predict`. Mind that `start_iteration` drops the intercept with the first tree.
 
@@ -175,9 +194,11 @@ def predict_proba(booster: lightgbm.Booster, data: Any, *, loss: Loss | None = N
     Raises
     ------
     ValueError
-        If the booster does not know its loss, and none is given.
+        If the booster does not know its loss, and none is given; or its base rate, which version 0.1 did not store.
     """
     link = link_of(booster, loss)
+    if base_rate is not None:
+        link = link.at_base_rate(base_rate)
     return link.probabilities(np.asarray(booster.predict(data, raw_score=True, **predict_kwargs)))
 
 

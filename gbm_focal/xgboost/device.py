@@ -20,15 +20,19 @@ class Device:
     """Where an objective or a metric computes, and what stays there from round to round."""
 
     def __init__(self, name: str | None, loss: Loss) -> None:
-        self._name = name if isinstance(loss, KernelLoss) else None
+        self.name = name if isinstance(loss, KernelLoss) else None
         self.forget()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the data: copies find their device anew."""
-        return {"_name": self._name}
+    @classmethod
+    def in_state(cls, state: dict[str, Any]) -> dict[str, Any]:
+        """Return the state of a copied objective or metric, which has the device's name, with a device."""
+        given = state["_device"]
+        name = given.name if isinstance(given, Device) else given  # pickles of version 0.1 hold the device
+        return {**state, "_device": cls(name, state["loss"])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        """Restore what a pickle of version 0.1 holds."""
+        self.name = state["_name"]
         self.forget()
 
     def forget(self) -> None:
@@ -37,7 +41,7 @@ class Device:
 
     @functools.cached_property
     def _number(self) -> int | None:
-        return cuda.usable_device(self._name)
+        return cuda.usable_device(self.name)
 
     @property
     def is_host(self) -> bool:

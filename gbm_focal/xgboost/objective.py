@@ -67,6 +67,14 @@ class Objective(BaseObjective):
         super().__init__(loss, hessian=hessian, max_step=max_step, normalize=normalize)
         self._device = Device(device, loss)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Name the device: copies find it anew."""
+        return {**super().__getstate__(), "_device": self._device.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy."""
+        super().__setstate__(Device.in_state(state))
+
     def beside_gradients(self, margin: Array, kind: Kind) -> Array:
         """Return margins where the link is to be fitted to them: where gradients are, and for classes on the host."""
         return margin if kind == "multiclass" else self._device.copied(margin)
@@ -143,6 +151,14 @@ class Metric(BaseMetric):
         super().__init__(loss, metric)
         self._device = Device(device if metric is None else None, loss)
         self._of_one_training = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Name the device: copies find it anew."""
+        return {**self.__dict__, "_device": self._device.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy."""
+        self.__dict__.update(Device.in_state(state))
 
     def of_one_training(self) -> Metric:
         """Promise that no labels or weights change while this is used."""

@@ -11,6 +11,7 @@ import numpy as np
 import xgboost
 
 from .._inputs import Array
+from ..base_rates import Rates
 from ..boosting import Plan, bar_of_rounds, checked_totals, warn_of_no_split, weights_of_engine
 from ..link import Link
 from ..losses import Hessian, Loss, require_loss
@@ -31,6 +32,7 @@ def train(
     max_step: float | None = 2.0,
     normalize: bool = True,
     calibrate: bool = True,
+    base_rate: Rates | None = None,
     progress: bool = False,
     **engine_kwargs: Any,
 ) -> xgboost.Booster:
@@ -54,17 +56,23 @@ def train(
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `dtrain` is the base rate; see `gbm_focal.link.Link`. The trees and the margins are not touched.
         Cross-entropy needs no shift and gets none.
+    base_rate : float, array-like of shape (K,) or (L,), or dict by class, optional
+        Share of label 1 where the model will be used, if that is another than in `dtrain`, because negatives were
+        dropped or rows weighted; of K classes one for each, with sum 1, of L labels one for each. `predict_proba` is
+        then about that population, here and after any saving and loading. The trees and the margins do not depend on
+        it, nor do metrics of evaluation sets. By default it is the (weighted) share in `dtrain`.
     progress : bool, default False
         Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
     **engine_kwargs
         All other arguments of `xgboost.train`: `evals`, `early_stopping_rounds`, `callbacks`, ... . With
-        `xgb_model` training goes on from that model's margins, and no new intercept is set. `custom_metric`
-        is by default `Metric(loss)`, the one that early stopping looks at.
+        `xgb_model` training goes on from that model's margins, and no new intercept is set; base rates are those of
+        the new data and of this call, whatever that model's were. `custom_metric` is by default `Metric(loss)`, the
+        one that early stopping looks at.
 
     Returns
     -------
     xgboost.Booster
-        Its attribute "gbm_focal" holds the loss as JSON.
+        Its attribute "gbm_focal" holds the loss and the base rates as JSON.
 
     Raises
     ------
@@ -89,7 +97,8 @@ def train(
     classes = classes_of(settings)
     totals = checked_totals("dtrain", COLLECTIVE.totals(y, weight, classes), classes)
     del y, weight
-    plan = Plan(loss, totals, conditioning={"hessian": hessian, "max_step": max_step, "normalize": normalize})
+    conditioning = {"hessian": hessian, "max_step": max_step, "normalize": normalize}
+    plan = Plan(loss, totals, conditioning, base_rate=base_rate)
     arguments = arguments_of_training(plan, settings, num_boost_round, calibrate, engine_kwargs, dtrain)
     with bar_of_rounds(progress, num_boost_round) as bar:
         arguments["callbacks"] = [*counting(bar), *arguments["callbacks"]]
@@ -156,7 +165,14 @@ def arguments_of_training(
     }
 
 
-def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = None, **predict_kwargs: Any) -> Array:
+def predict_proba(
+    booster: xgboost.Booster,
+    data: Any,
+    *,
+    loss: Loss | None = None,
+    base_rate: Rates | None = None,
+    **predict_kwargs: Any,
+) -> Array:
     """Posterior probabilities of a booster that `train` made, in this process or another.
 
     Parameters
@@ -165,6 +181,9 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     data : DMatrix, or anything that `Booster.inplace_predict` takes
     loss : Loss, optional
         For boosters that do not know their loss, because `xgboost.train` made them: the bare posterior.
+    base_rate : float, array-like of shape (K,) or (L,), or dict by class, optional
+        Share of label 1, or of each class or label, in the population that the probabilities shall be about. By default
+        that which `train` was given.
     **predict_kwargs
         For `Booster.predict`; by default `iteration_range` ends at the best iteration, if there was early
         stopping.
@@ -176,9 +195,11 @@ def predict_proba(booster: xgboost.Booster, data: Any, *, loss: Loss | None = No
     Raises
     ------
     ValueError
-        If the booster does not know its loss, and none is given.
+        If the booster does not know its loss, and none is given; or its base rate, which version 0.1 did not store.
     """
     link = link_of(booster, loss)
+    if base_rate is not None:
+        link = link.at_base_rate(base_rate)
     predict_kwargs.setdefault("iteration_range", best_iterations(booster))
     if isinstance(data, xgboost.DMatrix):
         margin = booster.predict(data, output_margin=True, **predict_kwargs)
@@ -223,13 +244,13 @@ class _LinkOfRound(xgboost.callback.TrainingCallback):
     """Stores the bare link from the first round on, for who looks at the booster before training ends: checkpoints."""
 
     def __init__(self, plan: Plan, first_round: int) -> None:
-        self._plan = Plan(plan.loss, plan.totals)  # the rest of it may not go to the workers of a cluster
+        # The rest of it may not go to the workers of a cluster.
+        self._plan = Plan(plan.loss, plan.totals, base_rate=plan.base_rate)
         self._first_round = first_round
 
     def before_iteration(self, model: xgboost.Booster, epoch: int, evals_log: Any) -> bool:
         if epoch == 0 or self._plan.loss.is_scheduled:
-            loss = self._plan.loss_after(self._first_round + epoch + 1)
-            store_link(model, Link.bare(loss, self._plan.totals.kind))
+            store_link(model, self._plan.link_after(self._first_round + epoch + 1, None))
         return False
 
 

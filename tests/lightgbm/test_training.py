@@ -154,3 +154,12 @@ def test_data_without_a_usable_feature(constructed):
         with pytest.warns(RuntimeWarning, match="without a single split"):
             booster = engine.train(PARAMS, dataset, 3, loss=FocalLoss())
         np.testing.assert_allclose(engine.predict_proba(booster, np.ones((2, 3))), 0.5)
+
+
+def test_who_replaces_lightgbm_train_never_sees_an_unfinished_booster(monkeypatch):
+    def logged(*_, **__):
+        pytest.fail("MLflow's autologging would store the booster before it has its intercept and link")
+
+    monkeypatch.setattr(lgb, "train", logged)
+    X, y, _, _ = rare_positives(500)
+    engine.train({"verbosity": -1, "num_threads": 1}, lgb.Dataset(X, y), 2, loss=FocalLoss(2))

@@ -1,16 +1,17 @@
 """The pages of docs/ and CONTRIBUTING.md: every block of Python runs, and what it prints is what the page shows."""
 
+import shutil
 import sys
 
 import pytest
 from repository import BENCHMARKS, CONTRIBUTING, DOCS, README
 from snippets import blocks_of, run_blocks
 
-GPU = DOCS / "gpu.md"
+GPU, MLFLOW = DOCS / "gpu.md", DOCS / "mlflow.md"
 WITH_PYTHON = [
     page
     for page in (*sorted(DOCS.glob("**/*.md")), CONTRIBUTING)
-    if page != GPU and any(block.language == "python" for block in blocks_of(page))
+    if page not in (GPU, MLFLOW) and any(block.language == "python" for block in blocks_of(page))
 ]
 
 
@@ -20,6 +21,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
     pytest.importorskip("lightgbm")
     pytest.importorskip("matplotlib").use("Agg")
     monkeypatch.chdir(tmp_path)
+    shutil.copy(DOCS / "link_vectors.json", tmp_path)  # which docs/link_format.md reads
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
@@ -30,6 +32,12 @@ def test_page_runs(page):
 def test_page_of_the_gpu_runs(cupy, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     run_blocks(GPU)
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's are about its own plans
+def test_page_of_mlflow_runs():
+    pytest.importorskip("mlflow", reason="MLflow brings a web server: nox -s mlflow runs this page")
+    run_blocks(MLFLOW)
 
 
 RESULTS = BENCHMARKS / "results"

@@ -71,6 +71,8 @@ def test_pickled_link_of_version_0_1_gives_its_probabilities(unpickled):
     link, margin = unpickled("link"), np.linspace(-3, 3, 7)
     loss = FocalLoss(2, alpha=0.25)
     np.testing.assert_allclose(link.probabilities(margin)[:, 1], expit(logit(loss.posterior(margin)) + 0.1), rtol=1e-14)
+    assert link.base_rate is None
+    assert link.decision_shift == link.shift
 
 
 @pytest.mark.parametrize("name", ["xgboost-binary", "lightgbm-binary", "lightgbm-labels"])
@@ -78,6 +80,7 @@ def test_pickled_classifiers_of_version_0_1_predict_the_same(unpickled, name):
     model, X = unpickled(name), np.load(MODELS / "X.npy")
     expected = np.load(PICKLES / f"{name}.npy")
     np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-6)
+    assert model.get_params()["base_rate"] is model.base_rate_ is None
     assert model.predict(X).shape == (expected.shape if name == "lightgbm-labels" else expected.shape[:1])
     if name == "lightgbm-binary":
         assert list(model.classes_) == ["fraud", "honest"]
