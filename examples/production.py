@@ -23,13 +23,13 @@ from typing import Any, NamedTuple
 
 import lightgbm
 import numpy as np
+from gbm_focal.onnx import to_onnx
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
 from gbm_focal import FocalClassifier, FocalLoss
 from gbm_focal.base_rates import adapt, estimate
-from gbm_focal.onnx import to_onnx
 
 Array = NDArray[Any]
 
@@ -113,9 +113,8 @@ def watch(model: Path, rows: int, rate: float, random: np.random.Generator) -> W
     fraud = y == "fraud"
     estimated = float(estimate(probability, trained=USUAL_RATE))
     adapted = adapt(probability, trained=USUAL_RATE, used=estimated)
-    return Week(
-        fraud.mean(), probability.mean(), estimated, adapted.mean(), log_loss(fraud, probability), log_loss(fraud, adapted)
-    )
+    means = fraud.mean(), probability.mean(), estimated, adapted.mean()
+    return Week(*means, log_loss(fraud, probability), log_loss(fraud, adapted))
 
 
 def scored(model: Path, X: Array) -> Array:

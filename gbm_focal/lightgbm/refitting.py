@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import lightgbm
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._inputs import Array, labels, on_host, real, weights
+from ..base_rates import Rates
 from ..boosting import Plan, checked_totals
 from ..losses import ClassTotals, Hessian, Loss
 from .model_text import complete, link_of, shrinkages_of
@@ -32,6 +34,7 @@ def refit(
     max_step: float | None = 2.0,
     normalize: bool = True,
     calibrate: bool = True,
+    base_rate: Rates | None = None,
     **predict_kwargs: Any,
 ) -> lightgbm.Booster:
     """Fit the leaves of a booster to other data, and keep its splits, as `lightgbm.Booster.refit` does.
@@ -59,6 +62,8 @@ def refit(
         See `Objective`. The booster does not know them: give them as in training.
     calibrate : bool, default True
         Let the mean probability over `data` be their base rate, as in `train`.
+    base_rate : float, or array-like of shape (K,) or (L,), optional
+        Of the population that `predict_proba` is to be about, as in `train`; by default that of `data`.
     **predict_kwargs
         For `Booster.predict`, which finds the leaf of each row.
 
@@ -93,6 +98,7 @@ def refit(
         totals,
         {"hessian": hessian, "max_step": max_step, "normalize": normalize},
         sample_weight=weighted,
+        base_rate=base_rate,
     )
     start = np.zeros(columns)
     if init_score is None and not starts_at_zero(refitted.params):
@@ -100,7 +106,10 @@ def refit(
     margin = _starting_margin(init_score, start, y.shape[0])
     _refit_leaves(refitted, leaves, plan, y, margin, start, decay_rate)
     known = (lambda: margin) if calibrate and init_score is None else None
-    complete(refitted, plan.link_after(leaves.shape[1] // columns, known), np.zeros(columns))
+    fitted = plan.link_after(leaves.shape[1] // columns, known)
+    if loss is None:  # its alpha was made a number by the first training
+        fitted = replace(fitted, alpha_follows_base_rate=link.alpha_follows_base_rate)
+    complete(refitted, fitted, np.zeros(columns))
     return refitted
 
 

@@ -60,6 +60,18 @@ def test_nothing_changes_at_decay_rate_1_but_the_calibration():
     assert booster.model_to_string() == before
 
 
+def test_a_refitted_model_knows_its_population():
+    booster = engine.train(PARAMS, lgb.Dataset(X, Y), 12, loss=FocalLoss(2, alpha="balanced"), base_rate=0.2)
+    refitted = engine.refit(booster, OTHER_X, OTHER_Y)
+    link = engine.link_of(refitted)
+    assert link.base_rate == link.trained_base_rate == pytest.approx((OTHER_Y.mean(),))
+    assert link.alpha_follows_base_rate
+    elsewhere = engine.link_of(engine.refit(booster, OTHER_X, OTHER_Y, base_rate=0.01))
+    assert elsewhere.base_rate == (0.01,)
+    margin = refitted.predict(X, raw_score=True)
+    np.testing.assert_array_equal(elsewhere.classes(margin), link.classes(margin))
+
+
 def test_a_refitted_model_is_right_on_the_new_data():
     booster = engine.train(PARAMS, lgb.Dataset(X, Y), 30, loss=FocalLoss(2))
     refitted = engine.refit(booster, OTHER_X, OTHER_Y, 0.5)
