@@ -142,7 +142,7 @@ def test_json_keeps_the_population_and_version_0_1_reads_it(kind):
 
 def test_links_that_do_not_know_their_base_rate():
     text = Link.bare(BalancedCrossEntropy(0.5)).to_json()
-    assert json.loads(text).keys() == {"loss", "module", "parameters", "log_odds_shift", "kind"}
+    assert json.loads(text).keys() == {"version", "loss", "module", "parameters", "log_odds_shift", "kind"}
     for link in (Link.bare(FocalLoss()), Link.from_json(text)):
         with pytest.raises(ValueError, match=r"does not say which base rate .* gbm_focal\.base_rates\.adapt"):
             link.at_base_rate(0.1)

@@ -61,7 +61,7 @@ def test_own_predict_gives_the_sigmoid_and_pickle_keeps_all():
     np.testing.assert_array_equal(engine.predict_proba(again, matrix), engine.predict_proba(booster, matrix))
     stored = json.loads(again.attr("gbm_focal"))
     of_population = {"trained_base_rate", "base_rate", "alpha_follows_base_rate"}
-    assert stored.keys() == {"loss", "module", "parameters", "log_odds_shift", "kind", *of_population}
+    assert stored.keys() == {"version", "loss", "module", "parameters", "log_odds_shift", "kind", *of_population}
     assert stored["parameters"] == {"alpha": None, "beta": 0.9999, "gamma": 2}
 
 
