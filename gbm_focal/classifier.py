@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import _safe_indexing, compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import saving
@@ -22,6 +22,7 @@ from ._inputs import Array, check_hessian, on_host
 from .base_rates import Rates
 from .boosting import ENGINES, Plan
 from .features import checked_features
+from .held_out import divided
 from .labels import Labels, classes_as_json, classes_of_json, evaluation_weights, plain_labels
 from .losses import ClassTotals, FocalLoss, Hessian, Loss, require_loss
 
@@ -116,6 +117,8 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         class_weight: Mapping[Any, float] | str | None = None,
         pos_label: Any = None,
         base_rate: Rates | None = None,
+        validation_fraction: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
         self.loss = loss
@@ -125,10 +128,13 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.class_weight = class_weight
         self.pos_label = pos_label
         self.base_rate = base_rate
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a copy, or a pickle of version 0.1, which had neither `pos_label` nor `base_rate`."""
-        super().__setstate__({"pos_label": None, "base_rate": None, **state})
+        """Restore a copy, or a pickle of version 0.1, which had fewer parameters."""
+        later = ("pos_label", "base_rate", "validation_fraction", "random_state")
+        super().__setstate__({**dict.fromkeys(later), **state})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -167,6 +173,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         *,
         eval_metric: Any = None,
         eval_sample_weight: list[Any] | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
         progress: bool = False,
         **fit_params: Any,
     ) -> FocalClassifier:
@@ -193,6 +202,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             Weights of the evaluation sets, which `class_weight` does not touch; XGBoost's name
             `sample_weight_eval_set` is understood. LightGBM's `eval_class_weight`, for each evaluation set a dict by
             label, "balanced" or None, multiplies them in both engines.
+        X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
+            One evaluation set under the names that `HistGradientBoostingClassifier` has for it, which a pipeline can
+            transform: ``Pipeline(..., transform_input=["X_val"])``.
         progress : bool, default False
             Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
         **fit_params
@@ -211,6 +223,12 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             raise TypeError(f"eval_set is a {type(eval_set).__name__}: give a list of pairs, [(X_valid, y_valid)]")
         engine = self._engines.first() if self.estimator is None else self._engines.of(self.estimator)
         estimator = engine.new_estimator({}) if self.estimator is None else self.estimator
+        if X_val is not None or y_val is not None:
+            if X_val is None or y_val is None or eval_set is not None:
+                raise ValueError("give X_val and y_val, both of them, or eval_set=[(X_valid, y_valid)]")
+            eval_set, eval_sample_weight = [(X_val, y_val)], None if sample_weight_val is None else [sample_weight_val]
+        elif sample_weight_val is not None:
+            raise ValueError("sample_weight_val weighs X_val and y_val: give them as well")
         loss = FocalLoss() if self.loss is None else self.loss
         require_loss(loss)
         check_hessian(self.hessian, self.max_step)
@@ -227,19 +245,33 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         if "sample_weight_eval_set" in fit_params:
             eval_sample_weight = fit_params.pop("sample_weight_eval_set")
         eval_weights = evaluation_weights(eval_set or [], eval_sample_weight, fit_params.pop("eval_class_weight", None))
+        evaluated = [
+            # Engines know the training data again by identity; LightGBM does not let them stop the training.
+            (training.X, training.y)
+            if X_eval is X and y_eval is y
+            else self._evaluation_data(training.labels, X_eval, y_eval)
+            for X_eval, y_eval in eval_set or []
+        ]
+        stopping = None if evaluated else engine.stops_early(estimator, fit_params)
+        if stopping and self.validation_fraction is None:
+            raise ValueError(
+                f"{stopping} needs rows to stop on: give FocalClassifier(validation_fraction=0.1), or "
+                "fit(..., eval_set=[(X_valid, y_valid)]), through a pipeline as STEP__eval_set with features that are "
+                "transformed already, or leave it out"
+            )
+        if stopping:
+            rows, held = divided(training.y, training.labels, self.validation_fraction, self.random_state)
+            evaluated = [(_safe_indexing(training.X, held), training.y[held])]
+            if sample_weight is not None:  # class_weight does not touch evaluation sets
+                eval_weights = [np.asarray(on_host(sample_weight))[held]]
+            training = training.of_rows(rows)
         plan = self._plan(
             loss=loss,
             totals=training.totals,
             conditioning={"hessian": self.hessian, "max_step": self.max_step, "normalize": self.normalize},
             metric=eval_metric,
             sample_weight=training.weight,
-            eval_set=[
-                # Engines know the training data again by identity; LightGBM does not let them stop the training.
-                (training.X, training.y)
-                if X_eval is X and y_eval is y
-                else self._evaluation_data(training.labels, X_eval, y_eval)
-                for X_eval, y_eval in eval_set or []
-            ],
+            eval_set=evaluated,
             eval_weights=eval_weights,
             progress=progress,
             base_rate=training.labels.numbered(self.base_rate),
@@ -377,6 +409,10 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         """
         check_is_fitted(self)
         settings, lost = saving.plain_part({} if self.estimator is None else self.estimator.get_params())
+        of_division, not_plain = saving.plain_part(
+            {"validation_fraction": self.validation_fraction, "random_state": self.random_state}
+        )
+        lost += not_plain
         if lost:
             warnings.warn(f"not stored, because JSON cannot hold them: {', '.join(lost)}", UserWarning, stacklevel=2)
         description = {
@@ -391,6 +427,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 "class_weight": saving.pairs(self.class_weight),
                 "pos_label": saving.plain(self.pos_label),
                 "base_rate": saving.pairs(self.base_rate),
+                **of_division,
                 "loss": None if self.loss is None else json.loads(self.loss.to_json()),
                 "estimator": settings,
             },
@@ -441,14 +478,14 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             classes = classes_of_json(description["classes"], int(description["columns"]), link.kind)
             features, names = int(description["features"]), [str(name) for name in description["feature_names"]]
             best = description["best_iteration"]
-            pos_label, base_rate = parameters.get("pos_label"), saving.of_pairs(parameters.get("base_rate"))
+            others = {name: parameters.get(name) for name in ("pos_label", "validation_fraction", "random_state")}
+            others.update(class_weight=class_weight, base_rate=saving.of_pairs(parameters.get("base_rate")))
             first = description.get("first_is_positive", False)
             if not isinstance(first, bool):
                 raise ValueError(f"first_is_positive={first!r} is neither true nor false")
             positive = classes[0 if first else 1] if link.kind == "binary" else None
             link.require_columns(1 if link.kind == "binary" else len(classes))
         estimator = archive.engine.new_estimator(settings)
-        others = {"class_weight": class_weight, "pos_label": pos_label, "base_rate": base_rate}
         model = cls(estimator, loss, **conditioning, **others)
         model.link_, model.loss_, model.classes_ = link, link.loss, classes
         model.pos_label_ = positive
@@ -497,3 +534,10 @@ class TrainingData(NamedTuple):
     weight: Any
     totals: ClassTotals
     labels: Labels
+
+    def of_rows(self, rows: Array) -> TrainingData:
+        """Return a part of the rows."""
+        y, weight = self.y[rows], None if self.weight is None else self.weight[rows]
+        classes = len(self.labels.classes) if self.labels.kind == "multiclass" else None
+        totals = ClassTotals.of(y, weight, classes=classes)
+        return TrainingData(_safe_indexing(self.X, rows), y, weight, totals, self.labels)

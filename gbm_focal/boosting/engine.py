@@ -82,6 +82,10 @@ class Engine(abc.ABC):
     def version(self) -> str:
         """Version of the library."""
 
+    def stops_early(self, estimator: Any, fit_params: Mapping[str, Any]) -> str | None:
+        """Return what asks for early stopping, as messages call it, or None."""
+        return None
+
     def history(self, model: Any) -> dict[str, Any]:
         """History of the metric on each evaluation set, by its name."""
         return {}

@@ -65,15 +65,6 @@ class Plan:
         """Return the margins at which training starts."""
         return self.loss_after(1).intercepts(self.totals)
 
-    def require_evaluation(self, name: str, patience: Any) -> None:
-        """Raise if an estimator's parameter asks for early stopping, and there is nothing to stop on."""
-        if patience is not None and int(patience) > 0 and not self.eval_set:
-            raise ValueError(
-                f"{name}={patience!r} of the estimator needs rows to stop on: give fit(..., eval_set=[(X_valid, "
-                "y_valid)]), through a pipeline as STEP__eval_set with features that are transformed already, or leave "
-                "it out"
-            )
-
     def link_after(
         self,
         rounds: int,

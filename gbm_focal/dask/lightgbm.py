@@ -28,6 +28,10 @@ class DaskLightGBM(LightGBM):
         """Make a `DaskLGBMClassifier`."""
         return DaskLGBMClassifier(**settings)
 
+    def stops_early(self, estimator: Any, fit_params: Mapping[str, Any]) -> str | None:
+        """Return None: `fit` refuses."""
+        return None
+
     def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
         """Fit a regressor with the parameters of a `DaskLGBMClassifier`, and its link."""
         given = estimator.get_params()

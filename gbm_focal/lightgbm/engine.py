@@ -40,14 +40,22 @@ class LightGBM(Engine):
         """Make an `LGBMClassifier`."""
         return lightgbm.LGBMClassifier(**settings)
 
+    def stops_early(self, estimator: Any, fit_params: Mapping[str, Any]) -> str | None:
+        """Return the estimator's parameter, or the callback, that stops the training early."""
+        given = estimator.get_params()
+        for alias in ALIASES["early_stopping_round"]:
+            if int(given.get(alias) or 0) > 0:
+                return f"{alias}={given[alias]!r} of the estimator"
+        kind = type(lightgbm.early_stopping(1, verbose=False))  # which LightGBM does not name in public
+        stopping = any(isinstance(callback, kind) for callback in fit_params.get("callbacks") or ())
+        return "early_stopping among the callbacks" if stopping else None
+
     def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
         """Fit a clone of an `LGBMClassifier` as the plan says, and its link, which the booster stores."""
         given = {name: value for name, value in estimator.get_params().items() if value is not None}
         _require_no_contradiction(given, plan)
         for features in (X, *(X_eval for X_eval, _ in plan.eval_set)):
             _require_columns(features)
-        for alias in ALIASES["early_stopping_round"]:
-            plan.require_evaluation(alias, given.get(alias))
         metric = metric_named(plan.metric if plan.metric is not None else given.get("metric"), plan.totals.kind)
         start = fit_params.get("init_model")
         beginning = begin(plan, estimator.n_estimators, start, metric, at_zero=starts_at_zero(given))

@@ -30,6 +30,13 @@ class XGBoost(Engine):
         """Make an `XGBClassifier`."""
         return xgboost.XGBClassifier(**settings)
 
+    def stops_early(self, estimator: Any, fit_params: Mapping[str, Any]) -> str | None:
+        """Return the estimator's parameter, or its callback, that stops the training early."""
+        if estimator.early_stopping_rounds:
+            return f"early_stopping_rounds={estimator.early_stopping_rounds!r} of the estimator"
+        stopping = any(isinstance(callback, xgboost.callback.EarlyStopping) for callback in estimator.callbacks or ())
+        return "EarlyStopping among the estimator's callbacks" if stopping else None
+
     def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
         """Fit a clone of an `XGBClassifier` as the plan says, and its link, which the booster stores."""
         given = estimator.get_params()
@@ -38,7 +45,6 @@ class XGBoost(Engine):
             raise ValueError(f"objective={given['objective']!r} of the estimator contradicts loss: leave it out")
         if given.get("scale_pos_weight") is not None:
             checked_parameters({"scale_pos_weight": given["scale_pos_weight"]})
-        plan.require_evaluation("early_stopping_rounds", given.get("early_stopping_rounds"))
         metric = plan.metric if plan.metric is not None else given.get("eval_metric")
         rounds = estimator.get_num_boosting_rounds()
         beginning = begin(plan, given, rounds, fit_params.get("xgb_model"), metric_named(metric, plan.totals.kind))

@@ -36,12 +36,15 @@ class ToyEngine(Engine):
     def new_estimator(self, settings):
         return NewtonTrees(**settings)
 
+    def stops_early(self, estimator, fit_params):
+        rounds = estimator.early_stopping_rounds
+        return None if rounds is None else f"early_stopping_rounds={rounds} of the estimator"
+
     def fit(self, estimator, X, y, plan, fit_params):
         if plan.totals.kind != "binary":
             raise ValueError(
                 f"NewtonTrees knows two classes, and these labels are {plan.totals.kind}: use XGBClassifier"
             )
-        plan.require_evaluation("early_stopping_rounds", estimator.early_stopping_rounds)
         model, patience = clone(estimator), estimator.early_stopping_rounds
         (start,) = plan.intercepts()
         objective = BaseObjective(plan.loss, **plan.conditioning).fixed_on(plan.totals, start)
@@ -137,7 +140,7 @@ def test_another_engine_stops_early_and_is_saved(tmp_path, metric):
     np.testing.assert_array_equal(loaded.predict(X_VALID), classifier.predict(X_VALID))
     assert repr(loaded) == repr(classifier)
     with pytest.raises(ValueError, match="NewtonTrees knows two classes, and these labels are multiclass"):
-        FocalClassifier(trees).fit(X, np.arange(len(X)) % 3)
+        FocalClassifier(NewtonTrees()).fit(X, np.arange(len(X)) % 3)
     with pytest.raises(ValueError, match="early_stopping_rounds=5 of the estimator needs rows to stop on"):
         FocalClassifier(trees).fit(X, words)
     with pytest.raises(AttributeError, match="toy defines no importances"):

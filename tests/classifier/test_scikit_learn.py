@@ -26,7 +26,34 @@ ROUNDING = "XGBoost sums weighted gradients in float32, so that repeated rows di
 BY_CHANCE = {"xfail_strict": False} if "xfail_strict" in signature(parametrize_with_checks).parameters else {}
 
 
+TOO_SMALL = "the check's 10 to 20 rows have too few of a class for both parts"
+OF_TOO_FEW_ROWS = {
+    0.5: ["fit2d_1feature"],
+    0.2: [
+        *("estimators_overwrite_params", "dont_overwrite_parameters", "estimators_fit_returns_self"),
+        *("readonly_memmap_input", "n_features_in_after_fitting", "sample_weights_pandas_series"),
+        *("sample_weights_not_an_array", "sample_weights_shape", "sample_weights_not_overwritten"),
+        *("estimator_sparse_array", "estimator_sparse_matrix", "f_contiguous_array_estimator"),
+        *("classifier_data_not_an_array", "methods_sample_order_invariance", "methods_subset_invariance"),
+        *("fit2d_1feature", "dict_unchanged", "fit2d_predict1d"),
+    ],
+}
+OF_PATTERNS = ["representation_invariance", "output_format_predict", "output_format_predict_proba"]
+OF_PATTERNS.append("output_format_decision_function")
+
+
+def expected_of_held_out(classifier):
+    weights = "other rows are held out of weighted data than of the same rows given twice"
+    failures = {f"check_{name}": TOO_SMALL for name in OF_TOO_FEW_ROWS[classifier.validation_fraction]}
+    failures |= {f"check_sample_weight_equivalence_on_{kind}_data": weights for kind in ("dense", "sparse")}
+    if isinstance(classifier.estimator, lgb.LGBMClassifier):
+        failures |= {f"check_classifiers_multilabel_{name}": "LightGBM needs 50 rows of labels" for name in OF_PATTERNS}
+    return failures
+
+
 def expected_failures(classifier):
+    if classifier.validation_fraction is not None:
+        return expected_of_held_out(classifier)
     if isinstance(classifier.estimator, xgb.XGBClassifier):
         return {
             "check_sample_weight_equivalence_on_dense_data": ROUNDING,
@@ -37,6 +64,7 @@ def expected_failures(classifier):
 
 # Data of 20 rows cannot be split under the engines' defaults, of which there is a warning.
 @pytest.mark.filterwarnings("ignore:training ended without a single split")
+@pytest.mark.filterwarnings("ignore:validation_fraction=")
 @pytest.mark.filterwarnings("ignore:no shift of the log-odds")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:.*column-vector y.*:sklearn.exceptions.DataConversionWarning")
@@ -45,6 +73,11 @@ def expected_failures(classifier):
         FocalClassifier(xgb.XGBClassifier(n_estimators=5, n_jobs=1)),
         FocalClassifier(lgb.LGBMClassifier(n_estimators=20, n_jobs=1, verbosity=-1)),
         FocalClassifier(xgb.XGBClassifier(n_estimators=5, n_jobs=1), AsymmetricLoss()),
+        FocalClassifier(xgb.XGBClassifier(n_estimators=9, early_stopping_rounds=3, n_jobs=1), validation_fraction=0.5),
+        FocalClassifier(xgb.XGBClassifier(n_estimators=9, early_stopping_rounds=3, n_jobs=1), validation_fraction=0.2),
+        FocalClassifier(
+            lgb.LGBMClassifier(n_estimators=20, early_stopping_round=3, n_jobs=1, verbosity=-1), validation_fraction=0.5
+        ),
     ],
     expected_failed_checks=expected_failures,
     **BY_CHANCE,
