@@ -15,7 +15,7 @@ try:
     import dask.dataframe  # noqa: F401
     import distributed  # noqa: F401
 except ImportError as error:
-    raise ImportError("gbm_focal.dask needs Dask: pip install 'gbm_focal[dask]'") from error
+    raise ImportError("gbm_focal.dask needs Dask 2025.4 or newer: pip install 'gbm_focal[dask]'") from error
 
 from .classifier import DaskFocalClassifier
 from .training import xgboost_predict_proba, xgboost_train

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from lightgbm import DaskLGBMClassifier, DaskLGBMRegressor
 
+from .._inputs import Array
 from ..boosting import Plan
 from ..lightgbm.engine import LightGBM
 from ..lightgbm.parameters import ALIASES
 from ..link import Link
+from .parts import mapped
 
 
 class DaskLightGBM(LightGBM):
@@ -52,6 +56,16 @@ class DaskLightGBM(LightGBM):
         if plan.totals.kind == "multiclass":  # a classifier counts its classes, a regressor does not
             settings["num_class"] = plan.totals.positive.size
         return super().fit(DaskLGBMRegressor(**settings), X, y, plan, fit_params)
+
+    def margin(self, model: Any, X: Any) -> Any:
+        """Margins of a Dask collection, each part's where it lies, and by the same way as those of one machine."""
+        local = model.to_local()
+        columns = local.booster_.num_model_per_iteration()
+        tail = (columns,) if columns > 1 else ()
+        return mapped(X, functools.partial(self._margin_of_part, local, tail), tail, np.float64)
+
+    def _margin_of_part(self, local: Any, tail: tuple[int, ...], X: Any) -> Array:
+        return super().margin(local, X) if X.shape[0] else np.empty((0, *tail))
 
 
 ENGINE = DaskLightGBM()

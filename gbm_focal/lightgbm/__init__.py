@@ -12,7 +12,7 @@ from __future__ import annotations
 try:
     import lightgbm  # noqa: F401
 except ImportError as error:
-    raise ImportError("gbm_focal.lightgbm needs LightGBM 4.3 or newer: pip install 'gbm_focal[lightgbm]'") from error
+    raise ImportError("gbm_focal.lightgbm needs LightGBM 4.6 or newer: pip install 'gbm_focal[lightgbm]'") from error
 
 from .model_text import link_of
 from .objective import Metric, Objective

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 
 from .._inputs import Array
@@ -20,6 +20,8 @@ from .model_text import complete
 from .parameters import ALIASES, checked_parameters, starts_at_zero
 from .several_labels import OfPattern, Patterns
 from .training import begin, counting, kept_rounds, warn_if_no_split
+
+_BEFORE_4_7 = tuple(int(part) for part in lightgbm.__version__.split(".")[:2]) < (4, 7)
 
 
 class LightGBM(Engine):
@@ -56,6 +58,7 @@ class LightGBM(Engine):
         _require_no_contradiction(given, plan)
         for features in (X, *(X_eval for X_eval, _ in plan.eval_set)):
             _require_columns(features)
+            _require_known_frame(features)
         metric = metric_named(plan.metric if plan.metric is not None else given.get("metric"), plan.totals.kind)
         start = fit_params.get("init_model")
         beginning = begin(plan, estimator.n_estimators, start, metric, at_zero=starts_at_zero(given))
@@ -78,10 +81,9 @@ class LightGBM(Engine):
             # LightGBM 4.7 calls eval_set deprecated; but by eval_X and eval_y it does not know the training data again,
             # which then could stop the training.
             trained_on = any(X_eval is X and y_eval is y for X_eval, y_eval in eval_set)
-            renamed = "eval_X" in inspect.signature(model.fit).parameters
-            if trained_on or not renamed:
+            if trained_on or _BEFORE_4_7:
                 fit_params["eval_set"] = eval_set
-                silenced = _without_deprecation() if renamed else silenced
+                silenced = silenced if _BEFORE_4_7 else _without_deprecation()
             else:
                 fit_params["eval_X"], fit_params["eval_y"] = (tuple(part) for part in zip(*eval_set, strict=True))
         with bar_of_rounds(plan.progress) as bar, silenced:
@@ -100,7 +102,14 @@ class LightGBM(Engine):
     def margin(self, model: Any, X: Any) -> Array:
         """Margins up to the best iteration."""
         _require_columns(X)
-        margin: Array = model.predict(X, raw_score=True)
+        settings = {}
+        if (isinstance(X, np.ndarray) or sparse.issparse(X)) and hasattr(model, "feature_names_in_"):
+            # `FocalClassifier` has looked for names already. The estimator would do so again, and that of LightGBM 4.6
+            # warns even if it was fitted without, because it calls the columns Column_0, Column_1, ... itself.
+            given, model = model.get_params(), model.booster_
+            settings = {name: value for name, value in given.items() if name.startswith("pred")}
+            settings["num_threads"] = max(given["n_jobs"] or 0, 0) or model.params.get("num_threads", 0)
+        margin: Array = model.predict(X, raw_score=True, **settings)
         return margin
 
     def history(self, model: Any) -> dict[str, Any]:
@@ -139,6 +148,16 @@ def _without_deprecation() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
         yield
+
+
+def _require_known_frame(X: Any) -> None:
+    """Raise for data frames that the estimators of older versions do not know."""
+    kind = type(X)
+    if _BEFORE_4_7 and kind.__module__.partition(".")[0] in ("polars", "pyarrow"):
+        raise TypeError(
+            f"X is a {kind.__module__}.{kind.__name__}, which LightGBM {lightgbm.__version__} does not take: give a "
+            "pandas data frame, or install LightGBM 4.7 or newer"
+        )
 
 
 def _require_columns(X: Any) -> None:

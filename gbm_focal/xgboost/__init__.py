@@ -14,7 +14,7 @@ from __future__ import annotations
 try:
     import xgboost  # noqa: F401
 except ImportError as error:
-    raise ImportError("gbm_focal.xgboost needs XGBoost 2.1 or newer: pip install 'gbm_focal[xgboost]'") from error
+    raise ImportError("gbm_focal.xgboost needs XGBoost 2.1.4 or newer: pip install 'gbm_focal[xgboost]'") from error
 
 from .device import Device as _Device  # noqa: F401  (pickles of version 0.1 name it here)
 from .objective import Metric, Objective

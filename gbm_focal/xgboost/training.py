@@ -278,18 +278,28 @@ class _Calibration(xgboost.callback.TrainingCallback):
 
 
 class _Counting(xgboost.callback.TrainingCallback):
-    """Moves a progress bar."""
+    """Moves a progress bar.
+
+    XGBoost before 3.2 calls callbacks in any order, and one that stops the training hides those after it. So a round
+    counts when the next one begins, and the last when training has ended.
+    """
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
+        self._begun = 0
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        self._bar.update()
+    def before_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        self._bar.update(self._begun - self._bar.n)
+        self._begun += 1
         return False
+
+    def after_training(self, model: Any) -> Any:
+        self._bar.update(self._begun - self._bar.n)
+        return model
 
 
 def counting(bar: Any) -> list[xgboost.callback.TrainingCallback]:
-    """Return what goes before other callbacks, because one that stops the training hides those after it."""
+    """Return the callbacks that move a bar, if there is one."""
     return [] if bar is None else [_Counting(bar)]
 
 

@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
-from engines import both_engines, lightgbm_classifier, patience, xgboost_classifier
+from engines import (
+    both_engines,
+    estimators_ask_for_names,
+    evaluated_on,
+    fit_bare,
+    lightgbm_classifier,
+    patience,
+    xgboost_classifier,
+)
 from problems import PROBLEMS, rare_positives
-from sklearn.base import clone
 from sklearn.metrics import average_precision_score
 
 from gbm_focal import FocalClassifier, FocalLoss
@@ -27,23 +34,21 @@ def test_mistakes_around_evaluation_get_errors_that_help():
     assert list(model.evals_result_["validation_0"]) == ["neg_recall_at_alert_rate"]
 
 
+@estimators_ask_for_names
 @both_engines
 @pytest.mark.parametrize("problem", ["binary", "classes"])
 def test_gamma_0_stops_where_the_bare_estimator_does(engine, problem):
     X, y = PROBLEMS[problem]()
     X, y, X_eval, y_eval = X[:2000], y[:2000], X[2000:], y[2000:]
     estimator = engine(n_estimators=200, learning_rate=0.5, **patience(engine, 5))
-    if engine is xgboost_classifier:
-        native = clone(estimator).fit(X, y, eval_set=[(X_eval, y_eval)], verbose=False)
-        best = native.best_iteration
-    else:
-        native = clone(estimator).fit(X, y, eval_X=X_eval, eval_y=y_eval)
-        best = native.best_iteration_ - 1
+    silent = {"verbose": False} if engine is xgboost_classifier else {}
+    bare = fit_bare(estimator, X, y, **evaluated_on(estimator, X_eval, y_eval), **silent)
+    best = bare.best_iteration if engine is xgboost_classifier else bare.best_iteration_ - 1
     model = FocalClassifier(estimator, FocalLoss(0), max_step=None).fit(X, y, eval_set=[(X_eval, y_eval)])
     assert model.best_iteration_ == best < 195
-    np.testing.assert_allclose(model.predict_proba(X_eval), native.predict_proba(X_eval), atol=1e-5)
+    np.testing.assert_allclose(model.predict_proba(X_eval), bare.predict_proba(X_eval), atol=1e-5)
     ours = next(iter(next(iter(model.evals_result_.values())).values()))
-    theirs = native.evals_result() if engine is xgboost_classifier else native.evals_result_
+    theirs = bare.evals_result() if engine is xgboost_classifier else bare.evals_result_
     rates = np.unique(y, return_counts=True)[1] / len(y)
     in_our_unit = np.array(next(iter(next(iter(theirs.values())).values()))) / -(rates @ np.log(rates))
     np.testing.assert_allclose(ours, in_our_unit, rtol=1e-4)

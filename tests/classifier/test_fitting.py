@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from engines import both_engines, patience, xgboost_classifier
+from engines import LIGHTGBM_VERSION, both_engines, estimators_ask_for_names, patience, xgboost_classifier
 from problems import rare_positives
 from programs import run_in_new_process
 from scipy import sparse
@@ -52,7 +52,12 @@ def test_every_kind_of_table_predicts_the_same(engine):
     expected = FocalClassifier(engine()).fit(X, y).predict_proba(X)
     tables = [X.tolist(), sparse.csr_matrix(X), sparse.csc_matrix(X), frame, frame.astype("Float32")]
     pyarrow = pytest.importorskip("pyarrow")
-    tables.append(pyarrow.Table.from_pandas(frame))
+    arrow = pyarrow.Table.from_pandas(frame)
+    if engine is xgboost_classifier or LIGHTGBM_VERSION >= (4, 7):
+        tables.append(arrow)
+    else:
+        with pytest.raises(TypeError, match="give a pandas data frame, or install"):
+            FocalClassifier(engine()).fit(arrow, y)
     if engine is xgboost_classifier:  # LightGBM refuses both, with an error that says so
         tables.append(frame.astype(pd.ArrowDtype(pyarrow.float32())))
         tables.append(pytest.importorskip("polars").from_pandas(frame))
@@ -61,6 +66,7 @@ def test_every_kind_of_table_predicts_the_same(engine):
         np.testing.assert_allclose(model.predict_proba(table), expected, atol=1e-5, err_msg=type(table).__name__)
 
 
+@estimators_ask_for_names
 @both_engines
 def test_continued_training_goes_on(engine):
     X, y, _, _ = rare_positives(2000)

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from engines import ENGINES, both_engines, xgboost_classifier
+from engines import ENGINES, both_engines, estimators_ask_for_names, fit_bare, xgboost_classifier
 from problems import PROBLEMS, classes_problem, rare_positives
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 
@@ -55,6 +56,7 @@ def test_decisions_stay_finite_where_probabilities_end(engine):
     np.testing.assert_array_equal(decision > 0, y)
 
 
+@estimators_ask_for_names
 @both_engines
 # Gradients of unweighted classes take a few values at first, so that splits tie, and rounding decides: with XGBoost
 # 3.4.1 unlike ours, by 0.1 in a probability. Weights break the ties.
@@ -65,8 +67,8 @@ def test_gamma_0_predicts_what_the_bare_estimator_does(engine, problem, weighted
     X = X.copy()
     X[::7, 2] = np.nan
     model = FocalClassifier(engine(), FocalLoss(0), max_step=None).fit(X, y, sample_weight=w)
-    native = engine().fit(X, y, sample_weight=w)
-    np.testing.assert_allclose(model.predict_proba(X), native.predict_proba(X), atol=1e-5)
+    bare = fit_bare(engine(), X, y, sample_weight=w)
+    np.testing.assert_allclose(model.predict_proba(X), bare.predict_proba(X), atol=1e-5)
 
 
 @both_engines
@@ -78,14 +80,30 @@ def test_gamma_0_with_categories(engine):
     y = np.where(frame["kind"] == "x", random.random(len(y)) < 0.3, y).astype(int)
     estimator = engine(enable_categorical=True) if engine is xgboost_classifier else engine()
     model = FocalClassifier(estimator, FocalLoss(0), max_step=None).fit(frame, y)
-    np.testing.assert_allclose(
-        model.predict_proba(frame), clone(estimator).fit(frame, y).predict_proba(frame), atol=1e-5
-    )
+    bare = fit_bare(estimator, frame, y)
+    np.testing.assert_allclose(model.predict_proba(frame), bare.predict_proba(frame), atol=1e-5)
     np.testing.assert_array_equal(model.feature_names_in_, frame.columns)
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame.rename(columns={"a": "other"}))
 
 
+@both_engines
+def test_missing_names_are_warned_of_once(engine):
+    X, y, _, _ = rare_positives(1500)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    # LightGBM's own parameters of prediction count, too.
+    stopping = {"pred_early_stop": True, "pred_early_stop_freq": 1, "pred_early_stop_margin": 0.1}
+    settings = {} if engine is xgboost_classifier else stopping
+    model = FocalClassifier(engine(**settings)).fit(frame, y)
+    expected = model.predict_proba(frame)
+    for table in (X, sparse.csr_matrix(X)):
+        with pytest.warns(UserWarning, match="valid feature names, but FocalClassifier was fitted with") as caught:
+            found = model.predict_proba(table)
+        assert len(caught) == 1
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@estimators_ask_for_names
 def test_calibration_beats_the_sigmoid_by_far():
     X, y, _, _ = rare_positives(20_000)
     X_test, y_test, _, _ = rare_positives(20_000, seed=1)
@@ -95,6 +113,7 @@ def test_calibration_beats_the_sigmoid_by_far():
         assert log_loss(y_test, ours.predict_proba(X_test)) < 1.02 * log_loss(y_test, native.predict_proba(X_test))
 
 
+@estimators_ask_for_names
 def test_classes_are_as_calibrated_as_native_softmax():
     X, y, _, _ = classes_problem(20_000)
     X_test, _, _, eta = classes_problem(20_000, seed=1)

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from clusters import WARNINGS_OF_OTHERS, Skewed, both_engines, estimators, on_workers
+from engines import estimators_ask_for_names
 from problems import classes_problem, rare_positives
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score
@@ -73,6 +74,7 @@ def test_classifier_is_that_of_one_machine(client, skewed, name, loss):
     assert model.feature_importances_.shape == (6,)
 
 
+@estimators_ask_for_names
 def test_intercept_and_scale_of_lightgbm_are_global(client, skewed):
     loss = FocalLoss(2)
     started = DaskFocalClassifier(estimators(n_estimators=1, learning_rate=1e-12)["lightgbm"][0], loss, client=client)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from engines import estimators_ask_for_names
 from problems import rare_positives
 
 from gbm_focal import FocalClassifier, FocalLoss, LinearSchedule
@@ -57,6 +58,7 @@ def test_training_continues_from_the_best_iteration(stopped):
     np.testing.assert_allclose(first, stopped.predict(X_VALID, raw_score=True), rtol=1e-12)
 
 
+@estimators_ask_for_names
 def test_training_continues_from_a_fitted_classifier():
     classifier = FocalClassifier(lgb.LGBMClassifier(n_estimators=3, **PARAMS), FocalLoss(2)).fit(X, Y)
     continued = engine.train(PARAMS, lgb.Dataset(X, Y), 2, loss=FocalLoss(2), init_model=classifier.estimator_)
@@ -103,6 +105,7 @@ def test_training_data_in_eval_set_do_not_stop_the_training(columns):
     assert both.best_iteration_ < 5
 
 
+@estimators_ask_for_names
 def test_training_starts_at_0_where_boost_from_average_is_off():
     off = {**PARAMS, "boost_from_average": False}
     rounds = 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from engines import estimators_ask_for_names, evaluated_on
 from lightgbm_data import PARAMS, data, features
 from problems import rare_positives
 
@@ -25,10 +26,12 @@ def test_cv_with_objective_and_metric():
     assert curve[-1] < curve[0]
 
 
+@estimators_ask_for_names
 def test_scikit_learn_estimator_takes_objective_and_metric():
     X, y, w, _ = rare_positives()
     model = lgb.LGBMClassifier(n_estimators=5, objective=engine.Objective(FocalLoss()), **PARAMS)
-    model.fit(X, y, sample_weight=w, eval_X=(X,), eval_y=(y,), eval_metric=engine.Metric(FocalLoss()))
+    evaluated = {"eval_metric": engine.Metric(FocalLoss()), **evaluated_on(model, X.copy(), y)}
+    model.fit(X, y, sample_weight=w, **evaluated)
     assert "focal_loss" in model.evals_result_["valid_0"]
     params = {**PARAMS, "objective": engine.Objective(FocalLoss()), "metric": "None"}
     native = lgb.train(params, lgb.Dataset(X, y, weight=w), 5)

@@ -4,6 +4,7 @@ import shutil
 import sys
 
 import pytest
+from engines import XGBOOST_STARTS_COLUMNS_APART, estimators_ask_for_names
 from repository import BENCHMARKS, CONTRIBUTING, DOCS, README
 from snippets import blocks_of, run_blocks
 
@@ -24,8 +25,11 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
     shutil.copy(DOCS / "link_vectors.json", tmp_path)  # which docs/link_format.md reads
 
 
+@estimators_ask_for_names
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
 def test_page_runs(page):
+    if page.stem == "labels" and not XGBOOST_STARTS_COLUMNS_APART:
+        pytest.skip("this XGBoost starts all classes at one margin, and ends at other numbers than the page shows")
     run_blocks(page)
 
 

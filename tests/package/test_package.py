@@ -2,9 +2,11 @@
 
 import doctest
 import importlib
+import importlib.metadata
 import inspect
 
 import pytest
+from packaging.requirements import Requirement
 from programs import run_in_new_process
 
 import gbm_focal
@@ -21,6 +23,7 @@ def test_engines_are_attributes_that_are_imported_when_first_used():
 
 
 def test_missing_engine_says_what_to_install():
+    needed = [Requirement(one) for one in importlib.metadata.requires("gbm_focal")]
     names = ["dask", "xgboost", "lightgbm"]
     code = (
         "import importlib, sys\n"
@@ -32,6 +35,8 @@ def test_missing_engine_says_what_to_install():
     printed = run_in_new_process(code, *names).splitlines()
     for name, line in zip(names, printed, strict=True):
         assert f"pip install 'gbm_focal[{name}]'" in line
+        (oldest,) = (str(one.specifier) for one in needed if one.name == name)
+        assert f"{oldest.removeprefix('>=')} or newer" in line
 
 
 @pytest.mark.parametrize(

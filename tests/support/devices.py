@@ -22,9 +22,13 @@ def stand_in():
 
     with pytest.MonkeyPatch.context() as patch, fresh_kernels():
         patch.setattr(cuda, "_cupy", lambda: cuda_double)
-        # XGBoost itself trains on the host here.
-        accept = xgboost.objective._grad_arrinf if hasattr(xgboost, "objective") else xgboost.core._grad_arrinf
-        patch.setattr(xgboost.core, "_grad_arrinf", lambda array, rows: accept(on_host(array), rows))
+        # XGBoost itself trains on the host here, so it gets there what the objective returns.
+        update = xgboost.Booster.update
+
+        def update_on_host(booster, dtrain, iteration, fobj=None):
+            update(booster, dtrain, iteration, fobj and (lambda *given: tuple(map(on_host, fobj(*given)))))
+
+        patch.setattr(xgboost.Booster, "update", update_on_host)
         with xgboost.config_context(verbosity=0):  # it warns of the missing GPU
             yield cuda_double
 

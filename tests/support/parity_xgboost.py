@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from engines import XGBOOST_STARTS_COLUMNS_APART
 from parity import SAME_LOSS, Case, binary, start_of, three_classes, two_labels, with_categories, with_gaps
 
 from gbm_focal import FocalClassifier
@@ -15,8 +16,8 @@ from gbm_focal import FocalClassifier
 xgb = pytest.importorskip("xgboost")
 engine = pytest.importorskip("gbm_focal.xgboost")
 
-STARTS_AT_BASE_RATES = tuple(map(int, xgb.__version__.split(".")[:2])) >= (3, 1)  # natively; a step towards them before
-START = {} if STARTS_AT_BASE_RATES else {"base_score": 0.5}
+# Where XGBoost itself starts differs between older versions.
+START = {} if XGBOOST_STARTS_COLUMNS_APART else {"base_score": 0.5}
 PARAMS = {**START, "nthread": 1, "max_depth": 4, "eta": 0.3, "min_child_weight": 3, "seed": 7}
 ESTIMATOR = {**START, "n_jobs": 1, "max_depth": 4, "learning_rate": 0.3, "min_child_weight": 3, "random_state": 7}
 THREE = {"num_class": 3, "base_score": 0.5}  # the same start: XGBoost's own is up to 1e-6 beside ours
@@ -77,7 +78,7 @@ def starts_by_itself(problem, **params):
     run = trains(problem, **params)
 
     def run_where_columns_have_starts(side):
-        if not STARTS_AT_BASE_RATES:
+        if not XGBOOST_STARTS_COLUMNS_APART:
             pytest.skip("this XGBoost has one start for all columns")
         return run(side)
 

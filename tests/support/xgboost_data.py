@@ -15,3 +15,18 @@ def data(n=4000, seed=0, weighted=False, kind=None):
 
 def margin(booster, matrix, **kwargs):
     return booster.predict(matrix, output_margin=True, **kwargs)
+
+
+def call_callbacks(monkeypatch, direction):
+    """Have XGBoost call callbacks from the first to the last (1), or the other way round (-1).
+
+    Before 3.2 it calls them in any order, another in each process.
+    """
+    container = xgb.callback.CallbackContainer
+    begin = container.__init__
+
+    def ordered(self, callbacks, *arguments, **keywords):
+        begin(self, callbacks, *arguments, **keywords)
+        self.callbacks = list(callbacks)[::direction]
+
+    monkeypatch.setattr(container, "__init__", ordered)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from engines import XGBOOST_STARTS_COLUMNS_APART
 from instances import TRAINED, without_skill
 from problems import rare_positives
 from xgboost_data import PARAMS, data, margin
@@ -28,6 +29,8 @@ def test_metric_is_the_weighted_mean_of_the_loss_in_units_of_that_without_skill(
 @pytest.mark.parametrize("loss", [FocalLoss(2, "balanced"), PowerCrossEntropy(2)], ids=repr)
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
 def test_a_model_without_skill_has_1(loss, kind):
+    if kind != "binary" and not XGBOOST_STARTS_COLUMNS_APART:
+        pytest.skip("this XGBoost has one start for all columns, which need not be without skill")
     X, y, w, _ = rare_positives()
     labels = {"binary": y, "multilabel": np.column_stack([y, X[:, 0] > 1]), "multiclass": y + (X[:, 0] > 0)}[kind]
     matrix = xgb.DMatrix(X, labels, weight=w)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from problems import rare_positives
+from xgboost_data import call_callbacks
 
 from gbm_focal import FocalClassifier, FocalLoss, LinearSchedule
 
@@ -56,6 +57,21 @@ def test_checkpoints_and_callbacks_know_the_loss(tmp_path, through):
         assert link.loss.gamma == pytest.approx(0.3 * (booster.num_boosted_rounds() - 1))
         margin = booster.predict(MATRIX, output_margin=True)
         np.testing.assert_allclose(engine.predict_proba(booster, MATRIX)[:, 1], link.loss.posterior(margin))
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_the_best_rounds_are_saved_whoever_is_called_first(monkeypatch, direction):
+    call_callbacks(monkeypatch, direction)
+    X_VALID, Y_VALID, _, _ = rare_positives(seed=1)
+    stopping = xgb.callback.EarlyStopping(rounds=3, save_best=True)
+    valid = [(xgb.DMatrix(X_VALID, Y_VALID), "valid")]
+    booster = engine.train(
+        {**PARAMS, "eta": 1.0}, MATRIX, 100, loss=LOSS, evals=valid, callbacks=[stopping], verbose_eval=False
+    )
+    rounds = booster.num_boosted_rounds()
+    assert rounds == booster.best_iteration + 1 < 100
+    assert engine.link_of(booster).loss.gamma == pytest.approx(LOSS.gamma(rounds - 1))
+    assert engine.predict_proba(booster, MATRIX)[:, 1].mean() == pytest.approx(Y.mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("objective", ["binary:hinge", "binary:logitraw", "multi:softmax", "reg:squarederror", len])
