@@ -171,17 +171,27 @@ class Link:
         eta_k - (1 - alpha_k) where, one versus rest, a wrongly predicted class costs its 1 - alpha as well. Where alpha
         follows the base rate, eta is that of the training data: there it was balanced.
         """
-        columns = margin.shape[1] if margin.ndim == 2 else 1
+        factor, term = self.decision_prior(margin.shape[1] if margin.ndim == 2 else 1)
         if self.kind == "multiclass":
-            probabilities = self._probabilities(margin, self.decision_shift)
-            if self.loss.alpha is None:
-                return probabilities
-            if self.loss.has_softmax:
-                return probabilities * self.loss.softmax_weights(columns)
-            return probabilities - self.loss.class_weights(columns)[1]
-        positive, negative = self.loss.class_weights(columns)
-        prior = np.asarray(self.decision_shift) + np.log(positive / negative)
+            return factor * self._probabilities(margin, self.decision_shift) + term
+        prior = np.asarray(self.decision_shift) + term
         return self.loss.log_odds(margin) + (prior if margin.ndim == 2 else float(prior[0]))
+
+    def decision_prior(self, columns: int) -> tuple[Array, Array]:
+        """Return what a decision multiplies probabilities of classes by, and what it adds, by the class weights.
+
+        Of labels it adds to the log-odds, and multiplies by 1. The probabilities are those at `decision_shift`. Each
+        is of shape (columns,).
+        """
+        factor, term = np.ones(columns), np.zeros(columns)
+        if self.kind != "multiclass":
+            positive, negative = self.loss.class_weights(columns)
+            term = np.log(positive / negative)
+        elif self.loss.alpha is not None and self.loss.has_softmax:
+            factor = self.loss.softmax_weights(columns)
+        elif self.loss.alpha is not None:
+            term = -self.loss.class_weights(columns)[1]
+        return factor, term
 
     def classes(self, margin: Array) -> Array:
         """Return the class, or the labels, that the decision calls for, from 0."""
