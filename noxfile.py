@@ -30,7 +30,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, beside the packages whose types the code is checked against."""
-    session.install("-e", ".[all,dask]", *from_extra("dev", "mypy"))
+    session.install("-e", ".[all,dask,onnx]", *from_extra("dev", "mypy"))
     session.run("mypy")
 
 

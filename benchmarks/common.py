@@ -84,10 +84,17 @@ def verdict(met: bool) -> str:
 
 
 def publish(
-    name: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], *, write: bool
+    name: str,
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    *,
+    write: bool,
+    others: Sequence[str] = (),
 ) -> None:
-    """Print a Markdown table with its notes, and write it to results/<name>.md."""
-    lines = [f"# {title}", "", environment(), "", *markdown_table(header, rows)]
+    """Print a Markdown table with its notes, and write it to results/<name>.md; `others` are further packages."""
+    lines = [f"# {title}", "", environment(*others), "", *markdown_table(header, rows)]
     lines += ["", *(f"- {note}" for note in notes), ""]
     text = "\n".join(lines)
     print(text)

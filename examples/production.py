@@ -23,13 +23,13 @@ from typing import Any, NamedTuple
 
 import lightgbm
 import numpy as np
-from gbm_focal.onnx import to_onnx
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
 from gbm_focal import FocalClassifier, FocalLoss
 from gbm_focal.base_rates import adapt, estimate
+from gbm_focal.onnx import to_onnx
 
 Array = NDArray[Any]
 

@@ -34,6 +34,6 @@ __version__ = "0.2.0.dev0"
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("dask", "lightgbm", "metrics", "plotting", "xgboost"):
+    if name in ("dask", "lightgbm", "metrics", "onnx", "plotting", "xgboost"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

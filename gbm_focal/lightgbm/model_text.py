@@ -40,7 +40,7 @@ def link_of(booster: lightgbm.Booster, loss: Loss | None = None) -> Link:
     if found is None:
         raise ValueError(
             "the booster's model has no entry 'gbm_focal', so its loss is unknown: train it with "
-            "gbm_focal.lightgbm.train, or pass loss="
+            "gbm_focal.lightgbm.train, or pass loss= to predict_proba"
         )
     return Link.from_json(found.group(1))
 

@@ -35,7 +35,8 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
     y = 0): `partial_values`, `partial_gradients`, `partial_hessians`. Class weights, sample weights, the
     Fisher Hessian, the posterior, the intercept and the use in XGBoost and LightGBM follow from these. The
     formulas are called with float32 or float64 arrays of any shape and must return the same type and shape.
-    The posterior exists where l0' - l1' > 0, and the Fisher Hessian is positive where it increases.
+    The posterior exists where l0' - l1' > 0, and the Fisher Hessian is positive where it increases. Models go to ONNX
+    where a method `onnx_log_odds` says how; see `gbm_focal.onnx`.
 
     K classes are learned one versus rest: the loss of a row is the sum over the classes, and the posteriors are
     divided by their sum. `FocalLoss` and `BalancedCrossEntropy` have a softmax form of their own.

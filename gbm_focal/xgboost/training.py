@@ -230,7 +230,7 @@ def link_of(booster: xgboost.Booster, loss: Loss | None = None) -> Link:
     if stored is None:
         raise ValueError(
             "the booster has no attribute 'gbm_focal', so its loss is unknown: train it with "
-            "gbm_focal.xgboost.train, or pass loss="
+            "gbm_focal.xgboost.train, or pass loss= to predict_proba"
         )
     return Link.from_json(stored)
 
