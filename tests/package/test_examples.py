@@ -54,6 +54,21 @@ def test_fraud_detection_on_a_csv_file(fraud_detection, tmp_path, capsys, header
     assert "'maybe'" in capsys.readouterr().err
 
 
+def test_production(tmp_path, capsys):
+    for needed in ("lightgbm", "onnxruntime", "matplotlib"):
+        pytest.importorskip(needed)
+    example("production").main(["--rows", "3000", "--output", str(tmp_path / "curves.png")])
+    printed = capsys.readouterr().out
+    weeks = [line.split() for line in printed.splitlines() if line.strip()[:1].isdigit()]
+    assert len(weeks) == 26
+    highest = [float(week[3].rstrip("%")) for week in weeks[10:15]]
+    assert np.mean(highest) > 1.2  # percent; it was 0.5 at the start
+    assert "fraud has changed" in printed
+    trained, adapted = (float(line.split()[-1]) for line in printed.splitlines() if line.startswith("mean log loss"))
+    assert adapted < trained
+    assert (tmp_path / "curves.png").stat().st_size > 20_000
+
+
 @pytest.fixture(scope="module")
 def flare_forecast(fraud_detection):
     return example("flare_forecast")

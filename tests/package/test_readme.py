@@ -29,11 +29,12 @@ def dask_names():
         }
 
 
-@pytest.mark.parametrize("number", range(7))
-def test_snippet(number, request, tmp_path):
+@pytest.mark.parametrize("number", range(8))
+def test_snippet(number, request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     xgb, lgb = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
     snippets = [block.code for block in blocks_of(README) if block.language == "python"]
-    assert len(snippets) == 7
+    assert len(snippets) == 8
     if "ExtMem" in snippets[number] and not hasattr(xgb, "ExtMemQuantileDMatrix"):
         pytest.skip("XGBoost has ExtMemQuantileDMatrix from 3.0 on")
     X, y, _, _ = rare_positives()
@@ -45,7 +46,7 @@ def test_snippet(number, request, tmp_path):
         "xgboost": xgb,
         "batches": Batches(X, y, cache=tmp_path / "pages"),
         "X": X,
-        "y": y,
+        "y": y.astype(int),
         # One thread: several wait for each other, for a minute where other programs are running.
         "XGBClassifier": functools.partial(xgb.XGBClassifier, n_jobs=1),
         "LGBMClassifier": functools.partial(lgb.LGBMClassifier, n_jobs=1),
@@ -55,7 +56,9 @@ def test_snippet(number, request, tmp_path):
     if "dask" in snippets[number]:
         names.update(request.getfixturevalue("dask_names"))
     exec(snippets[number], names)
-    if "probability" in names:
+    if "adapted" in names:
+        np.testing.assert_allclose([names["rate"], names["adapted"].mean()], y.mean(), rtol=0.1)
+    elif "probability" in names:
         np.testing.assert_allclose(float(names["probability"].mean()), y.mean(), rtol=1e-3)
     elif "search" in names:
         assert names["search"].best_params_["loss__gamma"] in (0, 1, 2)
