@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from engines import XGBOOST_STARTS_COLUMNS_APART
 from problems import classes_problem
 from programs import run_where_nothing_is_known
 from sklearn.metrics import log_loss
@@ -53,6 +52,8 @@ def test_gamma_0_is_the_native_objective(engine, weighted):
     _, predict_proba, predict = ENGINES[engine](FocalLoss(0), X, y, w, max_step=None)
     if engine == "xgboost":
         xgb = pytest.importorskip("xgboost")
+        from xgboost_data import XGBOOST_STARTS_COLUMNS_APART
+
         params = {
             "num_class": 4,
             "max_depth": 3,

@@ -2,15 +2,8 @@
 
 import numpy as np
 import pytest
-from engines import (
-    both_engines,
-    estimators_ask_for_names,
-    evaluated_on,
-    fit_bare,
-    lightgbm_classifier,
-    patience,
-    xgboost_classifier,
-)
+from engines import both_engines, fit_bare, lightgbm_classifier, patience, xgboost_classifier
+from lightgbm_data import estimators_ask_for_names, evaluated_on
 from problems import PROBLEMS, rare_positives
 from sklearn.metrics import average_precision_score
 
@@ -41,9 +34,12 @@ def test_gamma_0_stops_where_the_bare_estimator_does(engine, problem):
     X, y = PROBLEMS[problem]()
     X, y, X_eval, y_eval = X[:2000], y[:2000], X[2000:], y[2000:]
     estimator = engine(n_estimators=200, learning_rate=0.5, **patience(engine, 5))
-    silent = {"verbose": False} if engine is xgboost_classifier else {}
-    bare = fit_bare(estimator, X, y, **evaluated_on(estimator, X_eval, y_eval), **silent)
-    best = bare.best_iteration if engine is xgboost_classifier else bare.best_iteration_ - 1
+    if engine is xgboost_classifier:
+        bare = fit_bare(estimator, X, y, eval_set=[(X_eval, y_eval)], verbose=False)
+        best = bare.best_iteration
+    else:
+        bare = fit_bare(estimator, X, y, **evaluated_on(X_eval, y_eval))
+        best = bare.best_iteration_ - 1
     model = FocalClassifier(estimator, FocalLoss(0), max_step=None).fit(X, y, eval_set=[(X_eval, y_eval)])
     assert model.best_iteration_ == best < 195
     np.testing.assert_allclose(model.predict_proba(X_eval), bare.predict_proba(X_eval), atol=1e-5)

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from engines import LIGHTGBM_VERSION, both_engines, estimators_ask_for_names, patience, xgboost_classifier
+from engines import both_engines, patience, xgboost_classifier
+from lightgbm_data import LIGHTGBM_VERSION, estimators_ask_for_names
 from problems import rare_positives
 from programs import run_in_new_process
 from scipy import sparse

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from engines import ENGINES, both_engines, estimators_ask_for_names, fit_bare, xgboost_classifier
+from engines import ENGINES, both_engines, fit_bare, xgboost_classifier
+from lightgbm_data import estimators_ask_for_names
 from problems import PROBLEMS, classes_problem, rare_positives
 from scipy import sparse
 from sklearn.base import clone

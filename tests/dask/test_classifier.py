@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from clusters import WARNINGS_OF_OTHERS, Skewed, both_engines, estimators, on_workers
-from engines import estimators_ask_for_names
+from lightgbm_data import estimators_ask_for_names
 from problems import classes_problem, rare_positives
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from engines import estimators_ask_for_names
+from lightgbm_data import estimators_ask_for_names
 from problems import rare_positives
 
 from gbm_focal import FocalClassifier, FocalLoss, LinearSchedule

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from engines import estimators_ask_for_names, evaluated_on
-from lightgbm_data import PARAMS, data, features
+from lightgbm_data import PARAMS, data, estimators_ask_for_names, evaluated_on, features
 from problems import rare_positives
 
 from gbm_focal import FocalLoss
@@ -30,7 +29,7 @@ def test_cv_with_objective_and_metric():
 def test_scikit_learn_estimator_takes_objective_and_metric():
     X, y, w, _ = rare_positives()
     model = lgb.LGBMClassifier(n_estimators=5, objective=engine.Objective(FocalLoss()), **PARAMS)
-    evaluated = {"eval_metric": engine.Metric(FocalLoss()), **evaluated_on(model, X.copy(), y)}
+    evaluated = {"eval_metric": engine.Metric(FocalLoss()), **evaluated_on(X.copy(), y)}
     model.fit(X, y, sample_weight=w, **evaluated)
     assert "focal_loss" in model.evals_result_["valid_0"]
     params = {**PARAMS, "objective": engine.Objective(FocalLoss()), "metric": "None"}

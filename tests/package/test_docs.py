@@ -4,9 +4,10 @@ import shutil
 import sys
 
 import pytest
-from engines import XGBOOST_STARTS_COLUMNS_APART, estimators_ask_for_names
+from lightgbm_data import estimators_ask_for_names
 from repository import BENCHMARKS, CONTRIBUTING, DOCS, README
 from snippets import blocks_of, run_blocks
+from xgboost_data import XGBOOST_STARTS_COLUMNS_APART
 
 GPU, MLFLOW = DOCS / "gpu.md", DOCS / "mlflow.md"
 WITH_PYTHON = [

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-from engines import XGBOOST_STARTS_COLUMNS_APART
 from parity import SAME_LOSS, Case, binary, start_of, three_classes, two_labels, with_categories, with_gaps
+from xgboost_data import XGBOOST_STARTS_COLUMNS_APART
 
 from gbm_focal import FocalClassifier
 

@@ -5,6 +5,8 @@ from problems import rare_positives
 
 xgb = pytest.importorskip("xgboost")
 
+XGBOOST_VERSION = tuple(int(part) for part in xgb.__version__.split(".")[:2])
+XGBOOST_STARTS_COLUMNS_APART = XGBOOST_VERSION >= (3, 1)  # it had one base_score for all columns before
 PARAMS = {"max_depth": 4, "eta": 0.3, "nthread": 1, "seed": 1}
 
 

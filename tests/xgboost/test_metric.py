@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from engines import XGBOOST_STARTS_COLUMNS_APART
 from instances import TRAINED, without_skill
 from problems import rare_positives
-from xgboost_data import PARAMS, data, margin
+from xgboost_data import PARAMS, XGBOOST_STARTS_COLUMNS_APART, data, margin
 
 from gbm_focal import AsymmetricLoss, FocalLoss, PowerCrossEntropy
 

@@ -5,13 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
-from engines import XGBOOST_STARTS_COLUMNS_APART
 from instances import TRAINED
 from problems import rare_positives
 from programs import run_where_nothing_is_known
 from scipy.special import expit
 from sklearn.metrics import log_loss
-from xgboost_data import PARAMS, data, margin
+from xgboost_data import PARAMS, XGBOOST_STARTS_COLUMNS_APART, data, margin
 
 from gbm_focal import AsymmetricLoss, FocalLoss
 
