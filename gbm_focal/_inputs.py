@@ -31,6 +31,19 @@ def real(name: str, value: Any, interval: str) -> float:
     return number
 
 
+def real_of_rows(name: str, value: Any, number: int, of_number: str, of_rows: str) -> float | Array:
+    """Return a number as a float, or one for each row as a float64 array; each has an interval of its own."""
+    if np.ndim(value) == 0:
+        return real(name, value, of_number)
+    array = _numeric(name, value).astype(np.float64, copy=False)
+    if array.shape != (number,):
+        raise ValueError(f"{name} has shape {array.shape}: give one number, or one for each row, shape ({number},)")
+    low = float(of_rows[1:-1].split(",")[0])
+    inside = np.isfinite(array) & (array >= low if of_rows[0] == "[" else array > low)
+    _require(inside, name, array, f"finite numbers in {of_rows}")
+    return array
+
+
 def margins(margin: ArrayLike) -> Array:
     """Return margins as a float32 or float64 array of shape (n,) or (n, L), without a copy where they are one."""
     array = _numeric("margin", margin)
@@ -49,7 +62,7 @@ def scores(y_score: ArrayLike) -> Array:
     """Return finite scores as a float64 array of shape (n,) or (n, L)."""
     array = _numeric("y_score", y_score)
     _require(np.isfinite(array), "y_score", array, "finite numbers")
-    return array.astype(np.float64)
+    return array.astype(np.float64, copy=False)
 
 
 def probabilities_in_rows(probabilities: ArrayLike) -> Array:

@@ -24,7 +24,7 @@ from .classifier import FocalClassifier
 from .losses import Hessian, Loss, require_loss
 from .metrics.alerts import AlertCurve
 from .metrics.calibration import Binning, Reliability, reliability_curve
-from .metrics.costs import checked_costs
+from .metrics.costs import Costs
 from .metrics.problem import one_problem
 
 __all__ = ["LossDisplay", "ReliabilityDisplay", "ThresholdDisplay"]
@@ -219,8 +219,9 @@ class ThresholdDisplay:
         y_true: ArrayLike,
         y_score: ArrayLike,
         *,
-        cost_false_negative: float | None = None,
-        cost_false_positive: float = 1.0,
+        cost_false_negative: float | ArrayLike | None = None,
+        cost_false_positive: float | ArrayLike = 1.0,
+        cost_true_positive: float | ArrayLike = 0.0,
         pos_label: Any = None,
         sample_weight: ArrayLike | None = None,
         ax: Any = None,
@@ -231,8 +232,8 @@ class ThresholdDisplay:
         ----------
         y_true, y_score : array-like of shape (n,)
             Labels, and probabilities or other finite scores.
-        cost_false_negative, cost_false_positive : float > 0
-            Costs of a missed positive and of a false alarm; without the first there is no curve of costs.
+        cost_false_negative, cost_false_positive, cost_true_positive : float, or array-like of shape (n,)
+            As for `gbm_focal.metrics.cost_optimal_threshold`; without the first there is no curve of costs.
         pos_label, sample_weight
             As for `gbm_focal.metrics.recall_at_alert_rate`.
         ax : matplotlib Axes, optional
@@ -246,23 +247,26 @@ class ThresholdDisplay:
         ValueError, TypeError
             If there are rows of only one class, or an input is invalid.
         """
-        curve = AlertCurve.of(one_problem(y_true, y_score, pos_label, sample_weight))
+        problem = one_problem(y_true, y_score, pos_label, sample_weight)
+        curve = AlertCurve.of(problem)
         curve.require_positives("recall")
         negative = curve.total - curve.positive
-        if not curve.false_alerts[-1] > 0:
+        if not negative > 0:
             raise ValueError("y_true holds no negatives, so there is no false alarm rate: give rows with some")
-        hits, alarms = curve.true_alerts[1:], curve.false_alerts[1:]
+        hits, alerts = curve.true_alerts[1:], curve.alerts[1:]
+        alarms = alerts - hits
         recall = hits / curve.positive
         right = hits + negative - alarms
-        chance = (curve.positive * (hits + alarms) + negative * (curve.total - hits - alarms)) / curve.total
+        chance = (curve.positive * alerts + negative * (curve.total - alerts)) / curve.total
         curves = {
             "TSS": recall - alarms / negative,
             "HSS": (right - chance) / (curve.total - chance),
-            "precision": hits / (hits + alarms),
+            "precision": hits / alerts,
             "recall": recall,
         }
         if cost_false_negative is not None:
-            cost = curve.cost(*checked_costs(cost_false_negative, cost_false_positive))
+            given = (cost_false_negative, cost_false_positive, cost_true_positive)
+            _, cost = Costs.checked(*given, np.shape(y_true)[0]).of(problem).curve(problem)
             curves["cost"] = cost[1:] / min(cost[0], cost[-1])
         return cls(threshold=curve.threshold[1:], curves=curves).plot(ax=ax)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from .alerts import precision_at_alert_rate, recall_at_alert_rate, recall_at_precision
 from .calibration import Reliability, expected_calibration_error, reliability_curve
-from .costs import cost_optimal_threshold, expected_cost, least_cost_threshold
+from .costs import cost_optimal_threshold, expected_cost, least_cost_threshold, savings_score
 from .scorers import SCORERS
 from .skill import heidke_skill_score, true_skill_score
 
@@ -33,5 +33,6 @@ __all__ = [
     "recall_at_alert_rate",
     "recall_at_precision",
     "reliability_curve",
+    "savings_score",
     "true_skill_score",
 ]

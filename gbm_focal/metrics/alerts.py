@@ -14,24 +14,49 @@ from .problem import Problem, problems
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+class Ranking(NamedTuple):
+    """Rows from the highest score, and where in them each score ends: tied rows are alerts together."""
+
+    order: Array
+    score: Array  # in that order
+    last: Array  # of bool
+
+    @classmethod
+    def of(cls, score: Array) -> Ranking:
+        """Order the rows."""
+        order = np.argsort(score)[::-1]
+        falling = score[order]
+        last = np.ones(score.shape, dtype=bool)
+        np.not_equal(falling[1:], falling[:-1], out=last[:-1])
+        return cls(order, falling, last)
+
+    def thresholds(self) -> Array:
+        """Each score, after inf, at which there are no alerts."""
+        return np.concatenate([[np.inf], self.score[self.last]])
+
+    def summed(self, values: Array) -> Array:
+        """Sum of the rows that score at least each of the scores, after 0."""
+        running = values[self.order]
+        np.cumsum(running, out=running)
+        return np.concatenate([[0.0], running[self.last]])
+
+
 class AlertCurve(NamedTuple):
-    """Weight of the right and false alerts at each threshold, from the highest, inf, where there are none."""
+    """Weight of all alerts and of the right ones at each threshold, from the highest, inf, where there are none."""
 
     threshold: Array
     true_alerts: Array
-    false_alerts: Array
+    alerts: Array
     positive: float  # total weights
     total: float
 
     @classmethod
     def of(cls, problem: Problem) -> AlertCurve:
         """Count the rows that score at least each of the scores."""
-        threshold, group = np.unique(-problem.score, return_inverse=True)
-        counts = [np.bincount(group, problem.weight * rows) for rows in (problem.positive, ~problem.positive)]
-        true_alerts, false_alerts = (np.concatenate([[0.0], np.cumsum(count)]) for count in counts)
-        positive = float(true_alerts[-1])
-        total = positive + float(false_alerts[-1])
-        return cls(np.concatenate([[np.inf], -threshold]), true_alerts, false_alerts, positive, total)
+        ranking = Ranking.of(problem.score)
+        true_alerts = ranking.summed(problem.weight * problem.positive)
+        alerts = ranking.summed(problem.weight)
+        return cls(ranking.thresholds(), true_alerts, alerts, float(true_alerts[-1]), float(alerts[-1]))
 
     def require_positives(self, what: str) -> None:
         """Raise if there are no positives."""
@@ -42,13 +67,7 @@ class AlertCurve(NamedTuple):
 
     def hits(self, alert_rate: float) -> float:
         """Weight of the positives among this share of the rows."""
-        return float(np.interp(alert_rate * self.total, self.true_alerts + self.false_alerts, self.true_alerts))
-
-    def cost(self, cost_false_negative: float, cost_false_positive: float) -> Array:
-        """Mean cost of a row at each threshold."""
-        missed = self.positive - self.true_alerts
-        cost: Array = (cost_false_negative * missed + cost_false_positive * self.false_alerts) / self.total
-        return cost
+        return float(np.interp(alert_rate * self.total, self.alerts, self.true_alerts))
 
 
 def _greater_is_better(function: _Function) -> _Function:
@@ -63,6 +82,7 @@ def recall_at_alert_rate(
     y_score: ArrayLike,
     *,
     alert_rate: float = 0.01,
+    base_rate: float | None = None,
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
@@ -81,6 +101,9 @@ def recall_at_alert_rate(
         alerts of its own.
     alert_rate : float in (0, 1], default 0.01
         Share of all rows that are alerts.
+    base_rate : float in (0, 1), optional
+        Share of the positives where the model is used, if these rows have another because negatives were dropped:
+        positives and negatives weigh accordingly. For scores of shape (n,). By default that of these rows.
     pos_label : label, optional
         The label to find. By default 1, and the others must all be 0, or all be -1.
     sample_weight : array-like of shape (n,), optional
@@ -96,7 +119,7 @@ def recall_at_alert_rate(
     """
     rate = real("alert_rate", alert_rate, "(0, 1]")
     recalls = []
-    for problem in problems(y_true, y_score, pos_label, sample_weight):
+    for problem in problems(y_true, y_score, pos_label, sample_weight, base_rate):
         curve = AlertCurve.of(problem)
         curve.require_positives("recall")
         recalls.append(curve.hits(rate) / curve.positive)
@@ -109,6 +132,7 @@ def precision_at_alert_rate(
     y_score: ArrayLike,
     *,
     alert_rate: float = 0.01,
+    base_rate: float | None = None,
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
@@ -118,7 +142,7 @@ def precision_at_alert_rate(
 
     Parameters
     ----------
-    y_true, y_score, alert_rate, pos_label, sample_weight
+    y_true, y_score, alert_rate, base_rate, pos_label, sample_weight
         As for `recall_at_alert_rate`.
 
     Returns
@@ -131,7 +155,7 @@ def precision_at_alert_rate(
         If an input is invalid.
     """
     rate = real("alert_rate", alert_rate, "(0, 1]")
-    curves = [AlertCurve.of(problem) for problem in problems(y_true, y_score, pos_label, sample_weight)]
+    curves = [AlertCurve.of(problem) for problem in problems(y_true, y_score, pos_label, sample_weight, base_rate)]
     # Rounding may put it a digit above 1.
     return float(np.mean([min(curve.hits(rate) / (rate * curve.total), 1.0) for curve in curves]))
 
@@ -142,6 +166,7 @@ def recall_at_precision(
     y_score: ArrayLike,
     *,
     precision: float = 0.5,
+    base_rate: float | None = None,
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
@@ -152,7 +177,7 @@ def recall_at_precision(
 
     Parameters
     ----------
-    y_true, y_score, pos_label, sample_weight
+    y_true, y_score, base_rate, pos_label, sample_weight
         As for `recall_at_alert_rate`.
     precision : float in (0, 1], default 0.5
         Least share of right alerts.
@@ -169,9 +194,9 @@ def recall_at_precision(
     # Sums of weights such as 0.1 round: nine alerts of ten must be a precision of 0.9.
     wanted = real("precision", precision, "(0, 1]") * (1 - 1e-12)
     recalls = []
-    for problem in problems(y_true, y_score, pos_label, sample_weight):
+    for problem in problems(y_true, y_score, pos_label, sample_weight, base_rate):
         curve = AlertCurve.of(problem)
         curve.require_positives("recall")
-        found = curve.true_alerts[1:][curve.true_alerts[1:] >= wanted * (curve.true_alerts + curve.false_alerts)[1:]]
+        found = curve.true_alerts[curve.true_alerts >= wanted * curve.alerts]
         recalls.append(np.max(found, initial=0.0) / curve.positive)
     return float(np.mean(recalls))

@@ -1,58 +1,123 @@
-"""Costs of missed positives and false alarms, and the thresholds at which they are least."""
+"""Costs of missed positives, false alarms and reviews, of each row, and the thresholds at which they are least."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._inputs import real
-from .alerts import AlertCurve
-from .problem import one_problem, require_probabilities
+from .._inputs import Array, real, real_of_rows
+from .alerts import Ranking
+from .problem import Problem, one_problem, require_probabilities
 
 
-def checked_costs(cost_false_negative: float, cost_false_positive: float) -> tuple[float, float]:
-    """Return the costs as floats > 0."""
-    return (
-        real("cost_false_negative", cost_false_negative, "(0, inf)"),
-        real("cost_false_positive", cost_false_positive, "(0, inf)"),
-    )
+class Costs(NamedTuple):
+    """What decisions cost, each a number or one for each row; a negative that is let pass costs nothing."""
+
+    false_negative: float | Array
+    false_positive: float | Array
+    true_positive: float | Array
+
+    @classmethod
+    def checked(cls, false_negative: Any, false_positive: Any, true_positive: Any, rows: int) -> Costs:
+        """Check what was given for this many rows."""
+        positive, from_0 = "(0, inf)", "[0, inf)"  # an amount may be 0
+        return cls(
+            real_of_rows("cost_false_negative", false_negative, rows, positive, from_0),
+            real_of_rows("cost_false_positive", false_positive, rows, positive, positive),
+            real_of_rows("cost_true_positive", true_positive, rows, from_0, from_0),
+        )
+
+    def of(self, problem: Problem) -> Costs:
+        """Return those of the rows that count."""
+        return Costs(*map(problem.of_rows, self))
+
+    def threshold(self) -> Array:
+        """Probability from which an alert costs at most what none does; inf where a hit costs more than a miss."""
+        saved = np.asarray(self.false_negative, dtype=np.float64) - self.true_positive
+        return np.where(saved >= 0, self.false_positive / (self.false_positive + np.maximum(saved, 0)), np.inf)
+
+    def mean(self, problem: Problem, alert: Array) -> float:
+        """Mean cost of a row under these decisions."""
+        of_positive = np.where(alert, self.true_positive, self.false_negative)
+        cost = np.where(problem.positive, of_positive, np.where(alert, self.false_positive, 0.0))
+        return float(np.sum(problem.weight * cost) / np.sum(problem.weight))
+
+    def curve(self, problem: Problem) -> tuple[Array, Array]:
+        """Return each threshold, from inf, and the mean cost of a row there."""
+        ranking = Ranking.of(problem.score)
+        saved = np.asarray(self.true_positive) - self.false_negative
+        cost = ranking.summed(problem.weight * np.where(problem.positive, saved, self.false_positive))
+        cost /= np.sum(problem.weight)
+        cost += self.mean(problem, np.asarray(False))
+        return ranking.thresholds(), np.maximum(cost, 0.0, out=cost)  # rounding may leave a perfect order below 0
+
+    def least(self, problem: Problem) -> tuple[float, float]:
+        """Return the threshold at which the mean cost is least, of several the highest, and that cost."""
+        threshold, cost = self.curve(problem)
+        best = np.argmax(cost <= np.min(cost) + 1e-12 * np.max(cost))  # sums that differ by rounding are equal
+        return float(threshold[best]), float(cost[best])
 
 
-def cost_optimal_threshold(*, cost_false_negative: float, cost_false_positive: float = 1.0) -> float:
-    """Probability from which an alert costs less than none.
+def cost_optimal_threshold(
+    *,
+    cost_false_negative: float | ArrayLike,
+    cost_false_positive: float | ArrayLike = 1.0,
+    cost_true_positive: float | ArrayLike = 0.0,
+) -> Any:
+    """Probability from which an alert costs no more than none.
 
-    cost_false_positive / (cost_false_positive + cost_false_negative): where the probabilities are right, no other
-    threshold costs less, whatever the data. `least_cost_threshold` finds one on data.
+    At the probability p an alert costs p cost_true_positive + (1 - p) cost_false_positive, and none
+    p cost_false_negative, so that it pays from
+
+        cost_false_positive / (cost_false_positive + cost_false_negative - cost_true_positive)
+
+    on. Where the probabilities are right, no other decisions cost less, whatever the data. With costs of each row, such
+    as the amount of a transaction, each has its own threshold: ``probability >= cost_optimal_threshold(...)``.
+    `least_cost_threshold` finds one for all on data.
 
     Parameters
     ----------
-    cost_false_negative, cost_false_positive : float > 0
-        Costs of a missed positive and of a false alarm, over those of right decisions.
+    cost_false_negative : float > 0, or array-like of shape (n,) >= 0
+        Cost of a missed positive.
+    cost_false_positive : float > 0, or array-like of shape (n,) > 0, default 1.0
+        Cost of a false alarm.
+    cost_true_positive : float >= 0, or array-like of shape (n,) >= 0, default 0.0
+        Cost of an alert that is right: a review costs money then, too.
 
     Returns
     -------
-    float in (0, 1)
+    float in (0, 1], or ndarray of shape (n,)
+        ``inf`` where a right alert costs more than a missed positive, so that none ever pays.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a cost is invalid.
 
     References
     ----------
     Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001, equation 2.
     """
-    missed, alarm = checked_costs(cost_false_negative, cost_false_positive)
-    return alarm / (alarm + missed)
+    given = (cost_false_negative, cost_false_positive, cost_true_positive)
+    rows = next((len(np.asarray(cost)) for cost in given if np.ndim(cost)), 0)
+    threshold = Costs.checked(*given, rows).threshold()
+    return threshold if threshold.ndim else float(threshold)
 
 
 def least_cost_threshold(
     y_true: ArrayLike,
     y_score: ArrayLike,
     *,
-    cost_false_negative: float,
-    cost_false_positive: float = 1.0,
+    cost_false_negative: float | ArrayLike,
+    cost_false_positive: float | ArrayLike = 1.0,
+    cost_true_positive: float | ArrayLike = 0.0,
+    base_rate: float | None = None,
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Threshold of the scores at which the cost on these rows is least.
+    """Threshold of the scores, one for all rows, at which the cost on these rows is least.
 
     Choose it on rows that are neither trained on nor judged by: scikit-learn's `TunedThresholdClassifierCV` does so
     by cross-validation.
@@ -60,8 +125,9 @@ def least_cost_threshold(
     Parameters
     ----------
     y_true, y_score : array-like of shape (n,)
-    cost_false_negative, cost_false_positive : float > 0
-    pos_label, sample_weight
+    cost_false_negative, cost_false_positive, cost_true_positive
+        As for `cost_optimal_threshold`.
+    base_rate, pos_label, sample_weight
         As for `recall_at_alert_rate`.
 
     Returns
@@ -75,18 +141,20 @@ def least_cost_threshold(
     ValueError, TypeError
         If an input is invalid.
     """
-    costs = checked_costs(cost_false_negative, cost_false_positive)
-    curve = AlertCurve.of(one_problem(y_true, y_score, pos_label, sample_weight))
-    return float(curve.threshold[np.argmin(curve.cost(*costs))])
+    problem = one_problem(y_true, y_score, pos_label, sample_weight, base_rate)
+    costs = Costs.checked(cost_false_negative, cost_false_positive, cost_true_positive, np.shape(y_true)[0])
+    return costs.of(problem).least(problem)[0]
 
 
 def expected_cost(
     y_true: ArrayLike,
     y_score: ArrayLike,
     *,
-    cost_false_negative: float,
-    cost_false_positive: float = 1.0,
+    cost_false_negative: float | ArrayLike,
+    cost_false_positive: float | ArrayLike = 1.0,
+    cost_true_positive: float | ArrayLike = 0.0,
     threshold: float | Literal["least"] | None = None,
+    base_rate: float | None = None,
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
@@ -94,17 +162,24 @@ def expected_cost(
 
     At the default threshold it is the cost of deciding by the probabilities as they are, and so judges both their
     order and their calibration, where it matters. As an evaluation metric or scorer it needs the costs:
-    ``functools.partial(expected_cost, cost_false_negative=20)``.
+    ``functools.partial(expected_cost, cost_false_negative=20)``. Costs of each row go through scikit-learn's metadata
+    routing, ``make_scorer(expected_cost, greater_is_better=False, response_method="predict_proba")
+    .set_score_request(cost_false_negative=True)``.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
     y_score : array-like of shape (n,)
         Probabilities in [0, 1] for the default threshold, else any finite scores.
-    cost_false_negative, cost_false_positive : float > 0
-        Costs of a missed positive and of a false alarm, over those of right decisions.
+    cost_false_negative, cost_false_positive, cost_true_positive
+        As for `cost_optimal_threshold`.
     threshold : float, "least" or None, default None
-        None: `cost_optimal_threshold`. "least": `least_cost_threshold` of these rows, which is optimistic.
+        None: `cost_optimal_threshold`, with costs of each row one for each. "least": `least_cost_threshold` of these
+        rows, which is optimistic.
+    base_rate : float in (0, 1), optional
+        Share of the positives where the model is used, if these rows have another because negatives were dropped:
+        positives and negatives weigh accordingly. Probabilities must be of that population, as those of a
+        `FocalClassifier` with this `base_rate` or of `gbm_focal.base_rates.adapt` are.
     pos_label, sample_weight
         As for `recall_at_alert_rate`.
 
@@ -122,13 +197,65 @@ def expected_cost(
     ----------
     Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001.
     """
-    costs = checked_costs(cost_false_negative, cost_false_positive)
-    problem = one_problem(y_true, y_score, pos_label, sample_weight)
+    problem = one_problem(y_true, y_score, pos_label, sample_weight, base_rate)
+    costs = Costs.checked(cost_false_negative, cost_false_positive, cost_true_positive, np.shape(y_true)[0])
+    return _cost(problem, costs.of(problem), threshold)
+
+
+def savings_score(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    cost_false_negative: float | ArrayLike,
+    cost_false_positive: float | ArrayLike = 1.0,
+    cost_true_positive: float | ArrayLike = 0.0,
+    threshold: float | Literal["least"] | None = None,
+    base_rate: float | None = None,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Share of the cost that the model saves, of what it costs to alert nobody or everybody, whichever is less.
+
+    1 - `expected_cost` / (the smaller of the costs without alerts and with an alert for each row). 1 costs nothing, 0
+    is no better than no model, and what costs more than that is below 0.
+
+    Parameters
+    ----------
+    y_true, y_score, cost_false_negative, cost_false_positive, cost_true_positive, threshold, base_rate
+        As for `expected_cost`.
+    pos_label, sample_weight
+        As for `recall_at_alert_rate`.
+
+    Returns
+    -------
+    float <= 1
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an input is invalid, or alerting nobody or everybody costs nothing, so that there is nothing to save.
+
+    References
+    ----------
+    Correa Bahnsen, Aouada and Ottersten, "Example-dependent cost-sensitive decision trees", Expert Systems with
+    Applications 42, 2015.
+    """
+    problem = one_problem(y_true, y_score, pos_label, sample_weight, base_rate)
+    costs = Costs.checked(cost_false_negative, cost_false_positive, cost_true_positive, np.shape(y_true)[0])
+    costs = costs.of(problem)
+    nobody, everybody = (costs.mean(problem, np.asarray(alert)) for alert in (False, True))
+    if min(nobody, everybody) == 0:
+        raise ValueError(
+            f"alerting {'nobody' if nobody == 0 else 'everybody'} costs nothing on these rows, so there is nothing to "
+            "save: give rows of both labels, with costs above 0"
+        )
+    return 1 - _cost(problem, costs, threshold) / min(nobody, everybody)
+
+
+def _cost(problem: Problem, costs: Costs, threshold: float | Literal["least"] | None) -> float:
     if threshold == "least":
-        return float(np.min(AlertCurve.of(problem).cost(*costs)))
+        return costs.least(problem)[1]
     if threshold is None:
         require_probabilities(problem.score)
-        threshold = cost_optimal_threshold(cost_false_negative=costs[0], cost_false_positive=costs[1])
-    alert = problem.score >= real("threshold", threshold, "[-inf, inf]")
-    missed, alarm = (np.sum(problem.weight[rows]) for rows in (problem.positive & ~alert, ~problem.positive & alert))
-    return float((costs[0] * missed + costs[1] * alarm) / np.sum(problem.weight))
+        return costs.mean(problem, problem.score >= costs.threshold())
+    return costs.mean(problem, problem.score >= real("threshold", threshold, "[-inf, inf]"))

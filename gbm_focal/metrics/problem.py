@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _inputs
-from .._inputs import Array, check_rows, weights
+from .._inputs import Array, check_rows, real, weights
 
 
 class Problem(NamedTuple):
@@ -17,17 +17,48 @@ class Problem(NamedTuple):
     positive: Array  # of bool
     score: Array
     weight: Array  # > 0
+    rows: Array | slice  # which of those that were given these are
+
+    def of_rows(self, given: Any) -> Any:
+        """Numbers of these rows; one number is that of each."""
+        return given if np.ndim(given) == 0 else given[self.rows]
+
+    def at_base_rate(self, rate: float | None) -> Problem:
+        """Weigh the rows so that this share of them is positive."""
+        if rate is None:
+            return self
+        wanted = real("base_rate", rate, "(0, 1)")
+        share = float(np.sum(self.weight[self.positive]) / np.sum(self.weight))
+        if share in (0, 1):
+            raise ValueError(
+                f"y_true holds {'no' if share == 0 else 'nothing but'} positives, so no weights bring them to "
+                f"base_rate={rate!r}: give rows of both labels"
+            )
+        factor = np.where(self.positive, wanted / share, (1 - wanted) / (1 - share))
+        return self._replace(weight=self.weight * factor)
 
 
-def one_problem(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None) -> Problem:
+def one_problem(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    pos_label: Any,
+    sample_weight: ArrayLike | None,
+    base_rate: float | None = None,
+) -> Problem:
     """Rows of one label to find, checked."""
     if np.ndim(y_score) != 1:
         raise ValueError(f"y_score has shape {np.shape(y_score)}: give the scores of the label to find, shape (n,)")
-    (problem,) = problems(y_true, y_score, pos_label, sample_weight)
+    (problem,) = problems(y_true, y_score, pos_label, sample_weight, base_rate)
     return problem
 
 
-def problems(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None) -> list[Problem]:
+def problems(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    pos_label: Any,
+    sample_weight: ArrayLike | None,
+    base_rate: float | None = None,
+) -> list[Problem]:
     """Each column of the scores with its labels; classes one versus rest."""
     score = _inputs.scores(y_score)
     y = np.asarray(y_true)
@@ -39,13 +70,13 @@ def problems(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weigh
     if y.shape[0] == 0:
         raise ValueError("y_true has no rows: give one or more")
     weight = checked_weights(sample_weight, y.shape[0])
-    counts = weight > 0
+    counts = slice(None) if np.all(weight > 0) else weight > 0
     if score.ndim == 1:
-        return [Problem(_is_positive(y[counts], pos_label), score[counts], weight[counts])]
-    if pos_label is not None:
-        raise ValueError(
-            f"pos_label={pos_label!r} is for scores of shape (n,), but y_score has {score.shape}: leave it"
-        )
+        problem = Problem(_is_positive(y[counts], pos_label), score[counts], weight[counts], counts)
+        return [problem.at_base_rate(base_rate)]
+    for name, given in (("pos_label", pos_label), ("base_rate", base_rate)):
+        if given is not None:
+            raise ValueError(f"{name}={given!r} is for scores of shape (n,), but y_score has {score.shape}: leave it")
     if y.ndim == 1 and score.shape[1] < 3:
         raise ValueError(
             f"y_score has shape {score.shape} beside labels of shape {y.shape}: of two classes give the scores of the "
@@ -54,7 +85,8 @@ def problems(y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weigh
     check_rows(_inputs.labels(y), None, weight, score.shape[1] if y.ndim == 1 else None)
     positive = y[:, np.newaxis] == np.arange(score.shape[1]) if y.ndim == 1 else y == 1
     return [
-        Problem(positive[counts, column], score[counts, column], weight[counts]) for column in range(score.shape[1])
+        Problem(positive[counts, column], score[counts, column], weight[counts], counts)
+        for column in range(score.shape[1])
     ]
 
 
@@ -65,6 +97,10 @@ def _is_positive(y: Array, pos_label: Any) -> Array:
             found = ", ".join(repr(label) for label in np.unique(y).tolist()[:5])
             raise ValueError(f"pos_label={pos_label!r} is not among the labels {found}: give one that is")
         return positive
+    if y.dtype.kind in "biuf":
+        positive = np.asarray(y == 1)
+        if any(np.all(positive | (y == negative)) for negative in (0, -1)):  # faster than all labels in order
+            return positive
     present = set(np.unique(y).tolist())
     if not (present <= {0, 1} or present <= {-1, 1}):
         found = ", ".join(repr(label) for label in sorted(present, key=str)[:5])
@@ -78,7 +114,7 @@ def checked_weights(sample_weight: ArrayLike | None, rows: int) -> Array:
     """Return weights as float64, of 1 where none are given."""
     weight = weights(sample_weight, rows)
     check_rows(None, None, weight)
-    return np.ones(rows) if weight is None else weight.astype(np.float64)
+    return np.broadcast_to(1.0, rows) if weight is None else weight.astype(np.float64, copy=False)
 
 
 def require_probabilities(score: Array) -> None:

@@ -46,3 +46,20 @@ def test_recall_at_precision_looks_at_every_threshold(rows, wanted):
         assert found == pytest.approx(float(best), abs=1e-12)
     precision, recall, _ = precision_recall_curve(y, score, sample_weight=weight)
     assert recall[precision >= float(wanted) - 1e-9].max() == pytest.approx(float(best), abs=1e-12)
+
+
+def test_alerts_at_the_base_rate_of_the_population():
+    random = np.random.default_rng(0)
+    y = (random.random(1000) < 0.3).astype(int)
+    score = random.normal(size=1000) + y
+    weight = np.where(y == 1, 0.05 / y.mean(), 0.95 / (1 - y.mean()))
+    for metric, keywords in (
+        (precision_at_alert_rate, {"alert_rate": 0.1}),
+        (recall_at_alert_rate, {"alert_rate": 0.1}),
+        (recall_at_precision, {"precision": 0.4}),
+    ):
+        value = metric(y, score, base_rate=0.05, **keywords)
+        assert value == pytest.approx(metric(y, score, sample_weight=weight, **keywords))
+        assert value != pytest.approx(metric(y, score, **keywords), rel=0.05)
+    with pytest.raises(ValueError, match=r"base_rate=0\.05 is for scores of shape \(n,\)"):
+        precision_at_alert_rate([[0, 1]], [[0.1, 0.2]], base_rate=0.05)

@@ -27,6 +27,7 @@ METRICS = [
     functools.partial(expected_cost, cost_false_negative=3),
     functools.partial(expected_cost, cost_false_negative=3, threshold="least"),
     functools.partial(least_cost_threshold, cost_false_negative=2),
+    functools.partial(expected_cost, cost_false_negative=3, cost_true_positive=1),
     expected_calibration_error,
     functools.partial(expected_calibration_error, bins=3, strategy="quantile"),
     functools.partial(expected_calibration_error, bins=2, strategy="positives"),
