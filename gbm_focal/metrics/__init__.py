@@ -20,6 +20,7 @@ from .calibration import Reliability, expected_calibration_error, reliability_cu
 from .costs import cost_optimal_threshold, expected_cost, least_cost_threshold, savings_score
 from .scorers import SCORERS
 from .skill import heidke_skill_score, true_skill_score
+from .thresholds import threshold_at_alert_rate, threshold_at_precision, threshold_at_recall
 
 __all__ = [
     "SCORERS",
@@ -34,5 +35,8 @@ __all__ = [
     "recall_at_precision",
     "reliability_curve",
     "savings_score",
+    "threshold_at_alert_rate",
+    "threshold_at_precision",
+    "threshold_at_recall",
     "true_skill_score",
 ]
