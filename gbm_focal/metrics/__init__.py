@@ -16,6 +16,7 @@ has no value, such as recall without positives, is a ValueError and never NaN; s
 from __future__ import annotations
 
 from .alerts import precision_at_alert_rate, recall_at_alert_rate, recall_at_precision
+from .budgets import precision_at_top, recall_at_top
 from .calibration import Reliability, expected_calibration_error, reliability_curve
 from .costs import cost_optimal_threshold, expected_cost, least_cost_threshold, savings_score
 from .scorers import SCORERS
@@ -31,8 +32,10 @@ __all__ = [
     "heidke_skill_score",
     "least_cost_threshold",
     "precision_at_alert_rate",
+    "precision_at_top",
     "recall_at_alert_rate",
     "recall_at_precision",
+    "recall_at_top",
     "reliability_curve",
     "savings_score",
     "threshold_at_alert_rate",
