@@ -248,8 +248,8 @@ class ThresholdDisplay:
             If there are rows of only one class, or an input is invalid.
         """
         problem = one_problem(y_true, y_score, pos_label, sample_weight)
-        curve = AlertCurve.of(problem)
-        curve.require_positives("recall")
+        problem.require_positives("recall")
+        curve = AlertCurve.of(problem, np.append(np.inf, np.unique(problem.score)[::-1]))
         negative = curve.total - curve.positive
         if not negative > 0:
             raise ValueError("y_true holds no negatives, so there is no false alarm rate: give rows with some")
@@ -266,7 +266,7 @@ class ThresholdDisplay:
         }
         if cost_false_negative is not None:
             given = (cost_false_negative, cost_false_positive, cost_true_positive)
-            _, cost = Costs.checked(*given, np.shape(y_true)[0]).of(problem).curve(problem)
+            cost = Costs.checked(*given, np.shape(y_true)[0]).of(problem).curve(problem, curve.threshold)
             curves["cost"] = cost[1:] / min(cost[0], cost[-1])
         return cls(threshold=curve.threshold[1:], curves=curves).plot(ax=ax)
 

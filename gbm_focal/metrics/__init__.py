@@ -16,10 +16,12 @@ has no value, such as recall without positives, is a ValueError and never NaN; s
 from __future__ import annotations
 
 from .alerts import precision_at_alert_rate, recall_at_alert_rate, recall_at_precision
+from .budgets import precision_at_top, recall_at_top
 from .calibration import Reliability, expected_calibration_error, reliability_curve
 from .costs import cost_optimal_threshold, expected_cost, least_cost_threshold, savings_score
 from .scorers import SCORERS
 from .skill import heidke_skill_score, true_skill_score
+from .thresholds import threshold_at_alert_rate, threshold_at_precision, threshold_at_recall
 
 __all__ = [
     "SCORERS",
@@ -30,9 +32,14 @@ __all__ = [
     "heidke_skill_score",
     "least_cost_threshold",
     "precision_at_alert_rate",
+    "precision_at_top",
     "recall_at_alert_rate",
     "recall_at_precision",
+    "recall_at_top",
     "reliability_curve",
     "savings_score",
+    "threshold_at_alert_rate",
+    "threshold_at_precision",
+    "threshold_at_recall",
     "true_skill_score",
 ]

@@ -14,35 +14,8 @@ from .problem import Problem, problems
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Ranking(NamedTuple):
-    """Rows from the highest score, and where in them each score ends: tied rows are alerts together."""
-
-    order: Array
-    score: Array  # in that order
-    last: Array  # of bool
-
-    @classmethod
-    def of(cls, score: Array) -> Ranking:
-        """Order the rows."""
-        order = np.argsort(score)[::-1]
-        falling = score[order]
-        last = np.ones(score.shape, dtype=bool)
-        np.not_equal(falling[1:], falling[:-1], out=last[:-1])
-        return cls(order, falling, last)
-
-    def thresholds(self) -> Array:
-        """Each score, after inf, at which there are no alerts."""
-        return np.concatenate([[np.inf], self.score[self.last]])
-
-    def summed(self, values: Array) -> Array:
-        """Sum of the rows that score at least each of the scores, after 0."""
-        running = values[self.order]
-        np.cumsum(running, out=running)
-        return np.concatenate([[0.0], running[self.last]])
-
-
 class AlertCurve(NamedTuple):
-    """Weight of all alerts and of the right ones at each threshold, from the highest, inf, where there are none."""
+    """Weight of all alerts and of the right ones at thresholds, from the highest, inf, where there are none."""
 
     threshold: Array
     true_alerts: Array
@@ -51,23 +24,16 @@ class AlertCurve(NamedTuple):
     total: float
 
     @classmethod
-    def of(cls, problem: Problem) -> AlertCurve:
-        """Count the rows that score at least each of the scores."""
-        ranking = Ranking.of(problem.score)
-        true_alerts = ranking.summed(problem.weight * problem.positive)
-        alerts = ranking.summed(problem.weight)
-        return cls(ranking.thresholds(), true_alerts, alerts, float(true_alerts[-1]), float(alerts[-1]))
+    def of(cls, problem: Problem, threshold: Array) -> AlertCurve:
+        """Count the rows that score at least each of these thresholds."""
+        positives, rows = problem.tails()
+        return cls(threshold, positives.at_least(threshold), rows.at_least(threshold), positives.total, rows.total)
 
-    def require_positives(self, what: str) -> None:
-        """Raise if there are no positives."""
-        if self.positive == 0:
-            raise ValueError(
-                f"y_true holds no positives, so there is no {what}: give rows of both labels, or pos_label"
-            )
-
-    def hits(self, alert_rate: float) -> float:
-        """Weight of the positives among this share of the rows."""
-        return float(np.interp(alert_rate * self.total, self.alerts, self.true_alerts))
+    def lowest_at_precision(self, precision: float) -> int:
+        """Place of the lowest threshold with this precision: 0, which is inf, where there is none."""
+        # Sums of weights such as 0.1 round: nine alerts of ten must be a precision of 0.9.
+        met = self.true_alerts >= precision * (1 - 1e-12) * self.alerts
+        return int(np.flatnonzero(met)[-1])
 
 
 def _greater_is_better(function: _Function) -> _Function:
@@ -120,9 +86,9 @@ def recall_at_alert_rate(
     rate = real("alert_rate", alert_rate, "(0, 1]")
     recalls = []
     for problem in problems(y_true, y_score, pos_label, sample_weight, base_rate):
-        curve = AlertCurve.of(problem)
-        curve.require_positives("recall")
-        recalls.append(curve.hits(rate) / curve.positive)
+        problem.require_positives("recall")
+        hits, positives, _ = _hits(problem, rate)
+        recalls.append(hits / positives)
     return float(np.mean(recalls))
 
 
@@ -155,9 +121,11 @@ def precision_at_alert_rate(
         If an input is invalid.
     """
     rate = real("alert_rate", alert_rate, "(0, 1]")
-    curves = [AlertCurve.of(problem) for problem in problems(y_true, y_score, pos_label, sample_weight, base_rate)]
-    # Rounding may put it a digit above 1.
-    return float(np.mean([min(curve.hits(rate) / (rate * curve.total), 1.0) for curve in curves]))
+    precisions = []
+    for problem in problems(y_true, y_score, pos_label, sample_weight, base_rate):
+        hits, _, total = _hits(problem, rate)
+        precisions.append(min(hits / (rate * total), 1.0))  # rounding may put it a digit above 1
+    return float(np.mean(precisions))
 
 
 @_greater_is_better
@@ -191,12 +159,20 @@ def recall_at_precision(
     ValueError, TypeError
         If there are no positives, or an input is invalid.
     """
-    # Sums of weights such as 0.1 round: nine alerts of ten must be a precision of 0.9.
-    wanted = real("precision", precision, "(0, 1]") * (1 - 1e-12)
+    wanted = real("precision", precision, "(0, 1]")
     recalls = []
     for problem in problems(y_true, y_score, pos_label, sample_weight, base_rate):
-        curve = AlertCurve.of(problem)
-        curve.require_positives("recall")
-        found = curve.true_alerts[curve.true_alerts >= wanted * curve.alerts]
-        recalls.append(np.max(found, initial=0.0) / curve.positive)
+        problem.require_positives("recall")
+        curve = AlertCurve.of(problem, problem.of_positives())
+        recalls.append(curve.true_alerts[curve.lowest_at_precision(wanted)] / curve.positive)
     return float(np.mean(recalls))
+
+
+def _hits(problem: Problem, alert_rate: float) -> tuple[float, float, float]:
+    """Weight of the positives among this share of the rows, of all positives, and of all rows."""
+    positives, rows = problem.tails()
+    wanted = alert_rate * rows.total
+    edge = rows.highest_with(wanted)  # the rows that it has are alerts in part
+    part = (wanted - rows.above(edge)) / (rows.at_least(edge) - rows.above(edge))
+    hits = positives.above(edge) + part * (positives.at_least(edge) - positives.above(edge))
+    return float(hits), positives.total, rows.total

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._inputs import Array, real, real_of_rows
-from .alerts import Ranking
-from .problem import Problem, one_problem, require_probabilities
+from .problem import Problem, Tail, one_problem, require_probabilities
 
 
 class Costs(NamedTuple):
@@ -38,24 +37,36 @@ class Costs(NamedTuple):
         saved = np.asarray(self.false_negative, dtype=np.float64) - self.true_positive
         return np.where(saved >= 0, self.false_positive / (self.false_positive + np.maximum(saved, 0)), np.inf)
 
+    def total(self, problem: Problem, alert: Array) -> float:
+        """Return what all rows cost under these decisions."""
+        cost = np.zeros(problem.score.shape)
+        np.copyto(cost, self.false_positive, where=alert)
+        np.copyto(cost, self.true_positive, where=problem.positive)
+        np.copyto(cost, self.false_negative, where=problem.positive & ~alert)
+        cost *= problem.weight
+        return float(np.sum(cost))
+
     def mean(self, problem: Problem, alert: Array) -> float:
         """Mean cost of a row under these decisions."""
-        of_positive = np.where(alert, self.true_positive, self.false_negative)
-        cost = np.where(problem.positive, of_positive, np.where(alert, self.false_positive, 0.0))
-        return float(np.sum(problem.weight * cost) / np.sum(problem.weight))
+        return self.total(problem, alert) / float(np.sum(problem.weight))
 
-    def curve(self, problem: Problem) -> tuple[Array, Array]:
-        """Return each threshold, from inf, and the mean cost of a row there."""
-        ranking = Ranking.of(problem.score)
-        saved = np.asarray(self.true_positive) - self.false_negative
-        cost = ranking.summed(problem.weight * np.where(problem.positive, saved, self.false_positive))
-        cost /= np.sum(problem.weight)
-        cost += self.mean(problem, np.asarray(False))
-        return ranking.thresholds(), np.maximum(cost, 0.0, out=cost)  # rounding may leave a perfect order below 0
+    def curve(self, problem: Problem, threshold: Array) -> Array:
+        """Mean cost of a row where those that score at least each of these thresholds are alerts."""
+        changed = Tail.of(problem.score, self._of_alerts(problem)).at_least(threshold)
+        cost = self.total(problem, np.asarray(False)) + changed
+        mean: Array = np.maximum(cost / np.sum(problem.weight), 0.0)  # rounding may leave a perfect order below 0
+        return mean
+
+    def _of_alerts(self, problem: Problem) -> Array:
+        """Return what an alert for each row costs more than none."""
+        more = np.where(problem.positive, np.asarray(self.true_positive) - self.false_negative, self.false_positive)
+        more *= problem.weight
+        return more
 
     def least(self, problem: Problem) -> tuple[float, float]:
         """Return the threshold at which the mean cost is least, of several the highest, and that cost."""
-        threshold, cost = self.curve(problem)
+        threshold = problem.of_positives()
+        cost = self.curve(problem, threshold)
         best = np.argmax(cost <= np.min(cost) + 1e-12 * np.max(cost))  # sums that differ by rounding are equal
         return float(threshold[best]), float(cost[best])
 

@@ -11,6 +11,47 @@ from .. import _inputs
 from .._inputs import Array, check_rows, real, weights
 
 
+class Tail(NamedTuple):
+    """How much of something the rows from a score on have, without more than that score's own array in order."""
+
+    score: Array  # ascending
+    amount: Array | None  # of each row and all that come after it, and then 0; None where each row has 1
+
+    @classmethod
+    def of(cls, score: Array, amount: Array | None) -> Tail:
+        """Put rows in order; `amount` is that of each, None for 1."""
+        if amount is None:
+            return cls(np.sort(score), None)
+        order = np.argsort(score)
+        summed = np.zeros(score.size + 1)
+        np.take(amount, order, out=summed[:-1], mode="clip")  # "raise" would make a copy
+        del amount  # which may be the caller's last use of as much memory as the rest
+        from_the_top = summed[-2::-1]  # where sums are smallest, and so lose nothing to rounding
+        np.cumsum(from_the_top, out=from_the_top)
+        return cls(score[order], summed)
+
+    @property
+    def total(self) -> float:
+        """What all rows have."""
+        return float(self._from(0))
+
+    def at_least(self, threshold: ArrayLike) -> Any:
+        """Return what the rows have that score at least so much."""
+        return self._from(np.searchsorted(self.score, threshold, "left"))
+
+    def above(self, threshold: ArrayLike) -> Any:
+        """Return what the rows have that score more."""
+        return self._from(np.searchsorted(self.score, threshold, "right"))
+
+    def highest_with(self, amount: float) -> float:
+        """Return the highest score from which on rows have so much, which is at most what all have."""
+        rows = np.ceil(amount) if self.amount is None else np.searchsorted(self.amount[::-1], amount)
+        return float(self.score[max(self.score.size - int(rows), 0)])
+
+    def _from(self, row: Any) -> Any:
+        return self.score.size - row if self.amount is None else self.amount[row]
+
+
 class Problem(NamedTuple):
     """One label to find, of rows with weight."""
 
@@ -18,6 +59,27 @@ class Problem(NamedTuple):
     score: Array
     weight: Array  # > 0
     rows: Array | slice  # which of those that were given these are
+    weighted: bool
+
+    def require_positives(self, what: str) -> None:
+        """Raise if there are no positives."""
+        if not self.positive.any():
+            raise ValueError(
+                f"y_true holds no positives, so there is no {what}: give rows of both labels, or pos_label"
+            )
+
+    def tails(self) -> tuple[Tail, Tail]:
+        """Weight of the positives, and of all rows, from each score on."""
+        if not self.weighted:
+            return Tail.of(self.score[self.positive], None), Tail.of(self.score, None)
+        return Tail.of(self.score[self.positive], self.weight[self.positive]), Tail.of(self.score, self.weight)
+
+    def of_positives(self) -> Array:
+        """Return inf, where there are no alerts, and from the highest the scores that positives have.
+
+        At other thresholds there are more false alarms than at the next of these, and no more hits.
+        """
+        return np.append(np.inf, np.unique(self.score[self.positive])[::-1])
 
     def of_rows(self, given: Any) -> Any:
         """Numbers of these rows; one number is that of each."""
@@ -35,7 +97,8 @@ class Problem(NamedTuple):
                 f"base_rate={rate!r}: give rows of both labels"
             )
         factor = np.where(self.positive, wanted / share, (1 - wanted) / (1 - share))
-        return self._replace(weight=self.weight * factor)
+        factor *= self.weight
+        return self._replace(weight=factor, weighted=True)
 
 
 def one_problem(
@@ -69,10 +132,10 @@ def problems(
         )
     if y.shape[0] == 0:
         raise ValueError("y_true has no rows: give one or more")
-    weight = checked_weights(sample_weight, y.shape[0])
+    weight, weighted = checked_weights(sample_weight, y.shape[0]), sample_weight is not None
     counts = slice(None) if np.all(weight > 0) else weight > 0
     if score.ndim == 1:
-        problem = Problem(_is_positive(y[counts], pos_label), score[counts], weight[counts], counts)
+        problem = Problem(_is_positive(y[counts], pos_label), score[counts], weight[counts], counts, weighted)
         return [problem.at_base_rate(base_rate)]
     for name, given in (("pos_label", pos_label), ("base_rate", base_rate)):
         if given is not None:
@@ -85,7 +148,7 @@ def problems(
     check_rows(_inputs.labels(y), None, weight, score.shape[1] if y.ndim == 1 else None)
     positive = y[:, np.newaxis] == np.arange(score.shape[1]) if y.ndim == 1 else y == 1
     return [
-        Problem(positive[counts, column], score[counts, column], weight[counts], counts)
+        Problem(positive[counts, column], score[counts, column], weight[counts], counts, weighted)
         for column in range(score.shape[1])
     ]
 
