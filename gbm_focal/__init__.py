@@ -18,11 +18,13 @@ from .losses import (
     PowerCrossEntropy,
 )
 from .schedules import ConstantSchedule, CosineSchedule, LinearSchedule
+from .thresholds import ConstrainedThresholdClassifierCV
 
 __all__ = [
     "AsymmetricLoss",
     "BalancedCrossEntropy",
     "ConstantSchedule",
+    "ConstrainedThresholdClassifierCV",
     "CosineSchedule",
     "FocalClassifier",
     "FocalLoss",

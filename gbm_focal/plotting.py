@@ -37,8 +37,10 @@ _STYLES: dict[str, dict[str, Any]] = {
     "HSS": {"color": _COLORS[1], "linestyle": "--", "marker": "s"},
     "precision": {"color": _COLORS[2], "linestyle": "-."},
     "recall": {"color": _COLORS[3], "linestyle": ":"},
+    "alert rate": {"color": _COLORS[5], "linestyle": (0, (4, 1, 1, 1))},
     "cost": {"color": "black", "linestyle": (0, (6, 1, 1, 1, 1, 1)), "marker": "v"},
 }
+_BOUNDS = {"precision": "precision at least", "recall": "recall at least", "alert_rate": "alert rate at most"}
 
 
 class LossDisplay:
@@ -179,8 +181,13 @@ class ThresholdDisplay:
     threshold : ndarray of shape (n,)
         Distinct scores, from the highest.
     curves : dict of str to ndarray of shape (n,)
-        Of "TSS", "HSS", "precision" and "recall", and of "cost" with costs, in units of the smaller of the costs of no
-        alert at all and of an alert for every row.
+        Of "TSS", "HSS", "precision" and "recall", of "alert rate" if it has a bound, and of "cost" with costs, in units
+        of the smaller of the costs of no alert at all and of an alert for every row.
+    constraint : {"precision", "recall", "alert_rate"}, optional
+        What a bound is about.
+    bound : float, optional
+    chosen : float, optional
+        A threshold to mark.
 
     Attributes
     ----------
@@ -190,19 +197,33 @@ class ThresholdDisplay:
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, *, threshold: Array, curves: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        *,
+        threshold: Array,
+        curves: Mapping[str, Array],
+        constraint: str | None = None,
+        bound: float | None = None,
+        chosen: float | None = None,
+    ) -> None:
         self.threshold = threshold
         self.curves = curves
+        self.constraint = constraint
+        self.bound = bound
+        self.chosen = chosen
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, **arguments: Any) -> ThresholdDisplay:
         """Draw the scores of a fitted classifier of two classes, by its `predict_proba`.
 
+        Of a `ConstrainedThresholdClassifierCV` bound and threshold are shown, too.
+
         Parameters
         ----------
         estimator : classifier
         X, y
-            Rows that it was not trained on, and their labels; the second of its classes is the one to find.
+            Rows that it was not trained on, and their labels; the second of its classes is the one to find, or that of
+            its bound.
         **arguments
             The keywords of `from_predictions`, without `pos_label`.
 
@@ -210,7 +231,13 @@ class ThresholdDisplay:
         -------
         ThresholdDisplay
         """
-        probability, label = _of_second_class(estimator, X)
+        place = 1
+        if hasattr(estimator, "constraint"):
+            check_is_fitted(estimator)
+            shown = {"constraint": estimator.constraint, "bound": estimator.bound, "chosen": estimator.best_threshold_}
+            arguments = {**shown, **arguments}
+            place = list(estimator.classes_).index(estimator.pos_label_)
+        probability, label = _of_class(estimator, X, place)
         return cls.from_predictions(y, probability, pos_label=label, **arguments)
 
     @classmethod
@@ -222,6 +249,9 @@ class ThresholdDisplay:
         cost_false_negative: float | ArrayLike | None = None,
         cost_false_positive: float | ArrayLike = 1.0,
         cost_true_positive: float | ArrayLike = 0.0,
+        constraint: str | None = None,
+        bound: float | None = None,
+        chosen: float | None = None,
         pos_label: Any = None,
         sample_weight: ArrayLike | None = None,
         ax: Any = None,
@@ -234,6 +264,11 @@ class ThresholdDisplay:
             Labels, and probabilities or other finite scores.
         cost_false_negative, cost_false_positive, cost_true_positive : float, or array-like of shape (n,)
             As for `gbm_focal.metrics.cost_optimal_threshold`; without the first there is no curve of costs.
+        constraint : {"precision", "recall", "alert_rate"}, optional
+        bound : float in (0, 1], optional
+            Least precision or recall, or largest share of alerts, as for `ConstrainedThresholdClassifierCV`.
+        chosen : float, optional
+            A threshold to mark.
         pos_label, sample_weight
             As for `gbm_focal.metrics.recall_at_alert_rate`.
         ax : matplotlib Axes, optional
@@ -247,6 +282,10 @@ class ThresholdDisplay:
         ValueError, TypeError
             If there are rows of only one class, or an input is invalid.
         """
+        if (constraint is None) != (bound is None) or (constraint is not None and constraint not in _BOUNDS):
+            raise ValueError(
+                f"constraint={constraint!r} and bound={bound!r}: give both, of {', '.join(_BOUNDS)}, or neither"
+            )
         problem = one_problem(y_true, y_score, pos_label, sample_weight)
         problem.require_positives("recall")
         curve = AlertCurve.of(problem, np.append(np.inf, np.unique(problem.score)[::-1]))
@@ -264,11 +303,14 @@ class ThresholdDisplay:
             "precision": hits / alerts,
             "recall": recall,
         }
+        if constraint == "alert_rate":
+            curves["alert rate"] = alerts / curve.total
         if cost_false_negative is not None:
             given = (cost_false_negative, cost_false_positive, cost_true_positive)
             cost = Costs.checked(*given, np.shape(y_true)[0]).of(problem).curve(problem, curve.threshold)
             curves["cost"] = cost[1:] / min(cost[0], cost[-1])
-        return cls(threshold=curve.threshold[1:], curves=curves).plot(ax=ax)
+        limits = {"constraint": constraint, "bound": bound, "chosen": chosen}
+        return cls(threshold=curve.threshold[1:], curves=curves, **limits).plot(ax=ax)  # type: ignore[arg-type]
 
     def plot(self, *, ax: Any = None) -> ThresholdDisplay:
         """Draw, on given axes or on a new figure.
@@ -295,6 +337,11 @@ class ThresholdDisplay:
                 style["markevery"] = [best]
             # A value holds from its own score down to the next.
             ax.plot(self.threshold, values, **style, markersize=9, label=label, drawstyle="steps-post")
+        if self.constraint is not None:
+            label = f"{_BOUNDS[self.constraint]} {self.bound:g}"
+            ax.axhline(self.bound, color=_GREY, linewidth=1.2, linestyle="--", label=label)
+        if self.chosen is not None:
+            ax.axvline(self.chosen, color=_GREY, linewidth=1.2, label=f"chosen: {self.chosen:.2g}")
         lowest, highest = self.threshold[-1], self.threshold[0]
         if lowest > 0 and highest > 100 * lowest:  # probabilities of rare positives
             ax.set_xscale("log")
@@ -348,7 +395,7 @@ class ReliabilityDisplay:
         -------
         ReliabilityDisplay
         """
-        probability, label = _of_second_class(estimator, X)
+        probability, label = _of_class(estimator, X)
         predictions = {"predict_proba": probability}
         if isinstance(estimator, FocalClassifier):
             predictions = {"posterior (predict_proba)": probability, "sigmoid(margin)": expit(estimator._margin(X))}
@@ -441,8 +488,8 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _of_second_class(estimator: Any, X: Any) -> tuple[Array, Any]:
-    """Probabilities of the second class, and its label."""
+def _of_class(estimator: Any, X: Any, place: int = 1) -> tuple[Array, Any]:
+    """Probabilities of one of two classes, and its label."""
     check_is_fitted(estimator)
     probability = np.asarray(estimator.predict_proba(X))
     if probability.ndim != 2 or probability.shape[1] != 2 or np.ndim(estimator.classes_) != 1:
@@ -450,4 +497,4 @@ def _of_second_class(estimator: Any, X: Any) -> tuple[Array, Any]:
             f"the predict_proba of {type(estimator).__name__} has shape {probability.shape}: this is for two classes; "
             "of several give each one's labels and probabilities to from_predictions"
         )
-    return probability[:, 1], estimator.classes_[1]
+    return probability[:, place], estimator.classes_[place]

@@ -8,7 +8,13 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, precision_score, recall_score
 
-from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalClassifier, FocalLoss
+from gbm_focal import (
+    AsymmetricLoss,
+    BalancedCrossEntropy,
+    ConstrainedThresholdClassifierCV,
+    FocalClassifier,
+    FocalLoss,
+)
 from gbm_focal.metrics import expected_cost, least_cost_threshold, reliability_curve
 from gbm_focal.plotting import LossDisplay, ReliabilityDisplay, ThresholdDisplay
 
@@ -150,6 +156,31 @@ def test_thresholds_are_drawn(fitted):
     assert margins.ax_ is ax
     assert ax.get_xscale() == "linear"
     assert set(margins.best_) == {"TSS", "HSS"}
+
+
+@pytest.mark.parametrize(("constraint", "bound"), [("precision", 0.3), ("alert_rate", 0.1)])
+@pytest.mark.parametrize("pos_label", ["no", "yes"])
+def test_bound_and_choice_are_drawn(fitted, constraint, bound, pos_label):
+    model, X, y, _ = fitted
+    names = np.where(y == 1, "yes", "no")
+    bound = 0.97 if (constraint, pos_label) == ("precision", "no") else bound
+    chosen = ConstrainedThresholdClassifierCV(
+        model, constraint=constraint, bound=bound, confidence=0.9, cv="prefit", refit=False, pos_label=pos_label
+    ).fit(X, names)
+    display = ThresholdDisplay.from_estimator(chosen, X, names)
+    assert (display.constraint, display.bound, display.chosen) == (constraint, bound, chosen.best_threshold_)
+    horizontal, vertical = display.ax_.lines[-2:]
+    assert set(horizontal.get_ydata()) == {bound}
+    assert set(vertical.get_xdata()) == {chosen.best_threshold_}
+    word = "alert rate at most" if constraint == "alert_rate" else "precision at least"
+    assert texts_of(display.ax_.get_legend())[-2:] == [f"{word} {bound:g}", f"chosen: {chosen.best_threshold_:.2g}"]
+    require_no_overlap(display.figure_)
+    name = constraint.replace("_", " ")
+    at = display.curves[name][np.flatnonzero(display.threshold >= chosen.best_threshold_)[-1]]
+    alert = chosen.predict(X) == pos_label
+    assert at == pytest.approx(alert.mean() if constraint == "alert_rate" else (names == pos_label)[alert].mean())
+    with pytest.raises(ValueError, match="constraint='recall' and bound=None: give both"):
+        ThresholdDisplay.from_predictions(y, y, constraint="recall")
 
 
 def test_thresholds_need_both_classes():
