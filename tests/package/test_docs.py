@@ -45,6 +45,7 @@ def test_page_of_mlflow_runs():
 
 
 RESULTS = BENCHMARKS / "results"
+RISING = "precision rises with the score, 0.2%"
 
 
 def test_every_benchmark_is_shown():
@@ -63,6 +64,51 @@ def test_every_benchmark_is_shown():
         ("rare_events", "differ by 0.005", "rare_positives", "XGBoost FocalLoss(2)", "0.536"),
         ("rare_events", "differ by 0.005", "rare_positives", "XGBoost AsymmetricLoss()", "0.531"),
         ("recall", "1.03 times", "calibration", "XGBoost | BalancedCrossEntropy()", "1.032"),
+        (
+            "decisions",
+            "3.8 %, 3.5 % and 3.0 %",
+            "promises",
+            f"{RISING} | 50 | threshold_at_precision, confidence 0.9",
+            "3.8%",
+        ),
+        (
+            "decisions",
+            "3.8 %, 3.5 % and 3.0 %",
+            "promises",
+            f"{RISING} | 200 | threshold_at_precision, confidence 0.9",
+            "3.5%",
+        ),
+        (
+            "decisions",
+            "3.8 %, 3.5 % and 3.0 %",
+            "promises",
+            f"{RISING} | 1000 | threshold_at_precision, confidence 0.9",
+            "3.0%",
+        ),
+        ("decisions", "33.3 %, 38.7 % and 44.7 %", "promises", f"{RISING} | 50 | threshold_at_precision", "33.3%"),
+        ("decisions", "33.3 %, 38.7 % and 44.7 %", "promises", f"{RISING} | 200 | threshold_at_precision", "38.7%"),
+        ("decisions", "33.3 %, 38.7 % and 44.7 %", "promises", f"{RISING} | 1000 | threshold_at_precision", "44.7%"),
+        (
+            "decisions",
+            "0.91, 0.96 and 0.98",
+            "promises",
+            f"{RISING} | 50 | threshold_at_precision, confidence 0.9",
+            "0.91",
+        ),
+        (
+            "decisions",
+            "0.91, 0.96 and 0.98",
+            "promises",
+            f"{RISING} | 200 | threshold_at_precision, confidence 0.9",
+            "0.96",
+        ),
+        (
+            "decisions",
+            "0.91, 0.96 and 0.98",
+            "promises",
+            f"{RISING} | 1000 | threshold_at_precision, confidence 0.9",
+            "0.98",
+        ),
         ("recall", "has 0.99", "calibration", "XGBoost | FocalLoss(gamma=2)", "0.987"),
     ],
 )
