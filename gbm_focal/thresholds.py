@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit, check_cv
-from sklearn.utils import _safe_indexing, get_tags, indexable
+from sklearn.utils import _safe_indexing, check_consistent_length, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
@@ -137,7 +137,7 @@ class ConstrainedThresholdClassifierCV(ClassifierMixin, MetaEstimatorMixin, Base
         router = MetadataRouter(owner=self).add(
             estimator=self.estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit")
         )
-        if hasattr(self.cv, "split"):
+        if hasattr(self.cv, "split") and not isinstance(self.cv, str):
             router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
@@ -174,8 +174,10 @@ class ConstrainedThresholdClassifierCV(ClassifierMixin, MetaEstimatorMixin, Base
                 f"Only binary classification is supported. The type of the target is {kind}: give labels of two classes"
             )
         weight = params.get("sample_weight")
-        if weight is not None and np.unique(np.asarray(y)[np.asarray(weight) > 0]).size < 2:
-            raise ValueError("sample_weight is above 0 in rows of one class only: give weights to rows of both")
+        if weight is not None:
+            check_consistent_length(y, weight)
+            if np.unique(np.asarray(y)[np.asarray(weight) > 0]).size < 2:
+                raise ValueError("sample_weight is above 0 in rows of one class only: give weights to rows of both")
         for_estimator, for_splitter = self._routed(params)
         if self.cv == "prefit":
             check_is_fitted(self.estimator, "classes_")

@@ -264,7 +264,7 @@ def savings_score(
 
 
 def _cost(problem: Problem, costs: Costs, threshold: float | Literal["least"] | None) -> float:
-    if threshold == "least":
+    if isinstance(threshold, str) and threshold == "least":
         return costs.least(problem)[1]
     if threshold is None:
         require_probabilities(problem.score)

@@ -17,6 +17,7 @@ from gbm_focal.metrics import (
     expected_cost,
     recall_at_alert_rate,
     recall_at_precision,
+    savings_score,
 )
 
 STOPPING = {
@@ -26,6 +27,7 @@ STOPPING = {
     "precision_at_alert_rate": SCORERS["precision_at_alert_rate"],
     "recall_at_precision": functools.partial(recall_at_precision, precision=0.3),
     "expected_cost": functools.partial(expected_cost, cost_false_negative=20),
+    "savings_score": functools.partial(savings_score, cost_false_negative=20, cost_true_positive=1),
     "expected_calibration_error": expected_calibration_error,
     "neg_expected_calibration_error": SCORERS["neg_expected_calibration_error"],
 }

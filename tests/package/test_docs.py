@@ -46,6 +46,7 @@ def test_page_of_mlflow_runs():
 
 
 RESULTS = BENCHMARKS / "results"
+RISING = "precision rises with the score, 0.2%"
 
 
 def test_every_benchmark_is_shown():
@@ -72,6 +73,51 @@ def test_every_benchmark_is_shown():
         ("base_rates", "0.54 are", "base_rate_estimates", "0.5% | 100,000 | 500", "0.543"),
         ("base_rates", "it is 1.01", "base_rate_estimates", "0.5% | 100,000 | 500", "1.010"),
         ("recall", "1.03 times", "calibration", "XGBoost | BalancedCrossEntropy()", "1.032"),
+        (
+            "decisions",
+            "3.8 %, 3.5 % and 3.0 %",
+            "promises",
+            f"{RISING} | 50 | threshold_at_precision, confidence 0.9",
+            "3.8%",
+        ),
+        (
+            "decisions",
+            "3.8 %, 3.5 % and 3.0 %",
+            "promises",
+            f"{RISING} | 200 | threshold_at_precision, confidence 0.9",
+            "3.5%",
+        ),
+        (
+            "decisions",
+            "3.8 %, 3.5 % and 3.0 %",
+            "promises",
+            f"{RISING} | 1000 | threshold_at_precision, confidence 0.9",
+            "3.0%",
+        ),
+        ("decisions", "33.3 %, 38.7 % and 44.7 %", "promises", f"{RISING} | 50 | threshold_at_precision", "33.3%"),
+        ("decisions", "33.3 %, 38.7 % and 44.7 %", "promises", f"{RISING} | 200 | threshold_at_precision", "38.7%"),
+        ("decisions", "33.3 %, 38.7 % and 44.7 %", "promises", f"{RISING} | 1000 | threshold_at_precision", "44.7%"),
+        (
+            "decisions",
+            "0.91, 0.96 and 0.98",
+            "promises",
+            f"{RISING} | 50 | threshold_at_precision, confidence 0.9",
+            "0.91",
+        ),
+        (
+            "decisions",
+            "0.91, 0.96 and 0.98",
+            "promises",
+            f"{RISING} | 200 | threshold_at_precision, confidence 0.9",
+            "0.96",
+        ),
+        (
+            "decisions",
+            "0.91, 0.96 and 0.98",
+            "promises",
+            f"{RISING} | 1000 | threshold_at_precision, confidence 0.9",
+            "0.98",
+        ),
         ("recall", "has 0.99", "calibration", "XGBoost | FocalLoss(gamma=2)", "0.987"),
     ],
 )
