@@ -7,8 +7,10 @@ import datetime
 import gc
 import itertools
 import multiprocessing
+import os
 import pathlib
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -139,6 +141,11 @@ def holm(chances: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(chances) - number) * chances[index]))
         corrected[index] = largest
     return corrected
+
+
+def command_line(program: str, words: Sequence[str]) -> str:
+    """Return the command that was given, with the last parts of paths: where they lie is nobody's concern."""
+    return shlex.join(["python", program, *(pathlib.Path(word).name if os.sep in word else word for word in words)])
 
 
 def verdict(met: bool) -> str:

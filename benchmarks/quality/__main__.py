@@ -28,7 +28,6 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # each process computes in one th
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where this folder is the package `quality`
 
 import pandas as pd
-from common import RESULTS, Store, computed
+from common import RESULTS, Store, command_line, computed
 from tqdm import tqdm
 
 from quality import trials
@@ -80,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
             bar.update()
     rows = pd.DataFrame([store.rows[job.key] for job in jobs])
     words = sys.argv[1:] if argv is None else argv
-    command = shlex.join(["python", "benchmarks/quality", *map(shortened, words)])
+    command = command_line("benchmarks/quality", words)
     text = report(rows, problems, Run(command, protocol_of(problems, options), options.jobs, missing))
     print(text)
     (options.output / f"{name}.md").write_text(text)
@@ -115,11 +114,6 @@ def protocol_of(problems: Sequence[Problem], options: argparse.Namespace) -> str
         f"stratified cross-validation, repeats: {options.repeats}, folds: {options.folds}; trials of each method on "
         f"each training part: {options.trials}, each in {options.inner_folds} inner folds."
     )
-
-
-def shortened(word: str) -> str:
-    """Return the last part of a path: where it lies is nobody's concern."""
-    return Path(word).name if os.sep in word else word
 
 
 def load(options: argparse.Namespace) -> list[Problem]:
