@@ -1,22 +1,32 @@
-"""What the benchmarks share: simulated data, times, peaks of memory, and the table that each leaves in results/."""
+"""What the benchmarks share: simulated data, times, memory, rows that outlive a run, tests, and tables in results/."""
 
 from __future__ import annotations
 
+import csv
 import datetime
 import gc
+import itertools
+import multiprocessing
+import os
 import pathlib
 import platform
+import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
+from scipy.stats import wilcoxon
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 MEMORY_TARGET = 12  # bytes a row that training may take beyond the engine's own
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def simulate(
@@ -76,6 +86,66 @@ def resident(field: str) -> int:
     """Bytes in a field of this process's status, as Linux keeps it."""
     status = dict(line.split(":") for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":" in line)
     return 1024 * int(status[field].split()[0])
+
+
+class Store:
+    """The rows of a CSV file, each written at once and whole, so that an interrupted run goes on where it was.
+
+    `key` names the columns that tell rows apart.
+    """
+
+    def __init__(self, path: pathlib.Path, key: Sequence[str], columns: Sequence[str]) -> None:
+        self.path, self.key, self.columns = path, key, columns
+        self.rows: dict[tuple[str, ...], dict[str, Any]] = {}
+        if path.exists():
+            text = path.read_text()
+            if not text.endswith("\n"):  # the process was killed in the middle of a line
+                text = text[: text.rfind("\n") + 1]
+                path.write_text(text)
+            if text and text.splitlines()[0] != ",".join(columns):
+                raise ValueError(f"{path} has other columns than {', '.join(columns)}: move it away")
+            for row in csv.DictReader(text.splitlines()):
+                self.rows[tuple(row[name] for name in key)] = row
+        if not self.rows:
+            path.write_text(",".join(columns) + "\n")
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write a row that is finished."""
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self.columns, lineterminator="\n").writerow(row)
+        self.rows[tuple(str(row[name]) for name in self.key)] = dict(row)
+
+
+def computed(function: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> Iterator[Result]:
+    """Results of a function as they come, by so many processes."""
+    if processes == 1:
+        yield from map(function, jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = iter(jobs)
+        running = {pool.submit(function, job) for job in itertools.islice(waiting, 2 * processes)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(function, job) for job in itertools.islice(waiting, len(done))}
+            yield from (future.result() for future in done)
+
+
+def wilcoxon_p(differences: np.ndarray) -> float:
+    return float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Correct p-values for how many they are, as Holm does."""
+    corrected, largest = [1.0] * len(chances), 0.0
+    for number, index in enumerate(np.argsort(chances)):
+        largest = max(largest, min(1.0, (len(chances) - number) * chances[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def command_line(program: str, words: Sequence[str]) -> str:
+    """Return the command that was given, with the last parts of paths: where they lie is nobody's concern."""
+    return shlex.join(["python", program, *(pathlib.Path(word).name if os.sep in word else word for word in words)])
 
 
 def verdict(met: bool) -> str:

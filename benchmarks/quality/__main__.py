@@ -6,8 +6,9 @@
 It compares the engines' own logistic losses, without and with weights for the positives, the four losses of
 gbm_focal on both engines, and the focal losses of gbdtCBL, CatBoost and YDF. Data: sets of scikit-learn made
 imbalanced, and simulators whose true probabilities are known. `--data FOLDER` adds real sets of your own (every
-.csv and .dat file there: the label is the last column, and its rarest value the one to find; in the Solar Flare data
-of UCI it is a flare of class M or more), `--openml NAME` sets that OpenML has.
+.csv, .dat and .parquet file there: the label is the column `positive`, else (not in .parquet) the last one, and its
+rarest value the one to find; in the Solar Flare data of UCI it is a flare of class M or more), `--openml NAME` sets
+that OpenML has.
 
 Each data set is split by repeated stratified cross-validation. On the training part of each split Optuna tunes every
 method with as many trials, the same inner folds and the same seed; the method is then trained anew on the whole
@@ -27,7 +28,6 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # each process computes in one th
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where this folder is the package `quality`
 
 import pandas as pd
-from common import RESULTS
+from common import RESULTS, Store, command_line, computed
 from tqdm import tqdm
 
 from quality import trials
@@ -68,18 +68,18 @@ def main(argv: list[str] | None = None) -> None:
     name = "quality_quick" if options.quick else "quality"
     options.output.mkdir(parents=True, exist_ok=True)
     try:
-        store = trials.Store(options.output / f"{name}.csv")
+        store = Store(options.output / f"{name}.csv", trials.KEY, trials.COLUMNS)
     except ValueError as error:
         parser.error(str(error))
     jobs = list(trials.jobs_of(problems, methods, options))
     to_do = [job for job in jobs if job.key not in store.rows]
     with tqdm(total=len(jobs), initial=len(jobs) - len(to_do), desc="methods on test parts", smoothing=0.05) as bar:
-        for row in trials.computed(to_do, options.jobs):
+        for row in computed(trials.row_of, to_do, options.jobs):
             store.append(row)
             bar.update()
     rows = pd.DataFrame([store.rows[job.key] for job in jobs])
     words = sys.argv[1:] if argv is None else argv
-    command = shlex.join(["python", "benchmarks/quality", *map(shortened, words)])
+    command = command_line("benchmarks/quality", words)
     text = report(rows, problems, Run(command, protocol_of(problems, options), options.jobs, missing))
     print(text)
     (options.output / f"{name}.md").write_text(text)
@@ -87,7 +87,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="real data: all .csv and .dat files there")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="real data: all .csv, .dat and .parquet files there"
+    )
     parser.add_argument("--openml", nargs="+", default=[], metavar="NAME", help="data sets to download from OpenML")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names of the data sets to take; all by default")
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
@@ -112,11 +114,6 @@ def protocol_of(problems: Sequence[Problem], options: argparse.Namespace) -> str
         f"stratified cross-validation, repeats: {options.repeats}, folds: {options.folds}; trials of each method on "
         f"each training part: {options.trials}, each in {options.inner_folds} inner folds."
     )
-
-
-def shortened(word: str) -> str:
-    """Return the last part of a path: where it lies is nobody's concern."""
-    return Path(word).name if os.sep in word else word
 
 
 def load(options: argparse.Namespace) -> list[Problem]:

@@ -23,6 +23,8 @@ import fraud_detection
 
 Array = NDArray[Any]
 
+LABEL = "positive"  # the column of labels in .parquet files, and in others that have it; else it is the last one
+
 
 class Problem(NamedTuple):
     """A data set of labels 0 and 1; `truth` holds the true probabilities of 1 where they are known."""
@@ -103,9 +105,9 @@ def simulated_fraud(rows: int, seed: int) -> Problem:
 
 
 def files_of(folder: Path) -> list[Path]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".csv", ".dat"))
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".csv", ".dat", ".parquet"))
     if not paths:
-        raise ValueError(f"{folder} holds no .csv or .dat file: give --data a folder that does")
+        raise ValueError(f"{folder} holds no .csv, .dat or .parquet file: give --data a folder that does")
     return paths
 
 
@@ -113,12 +115,17 @@ def of_file(path: Path) -> Problem:
     if path.suffix.lower() == ".csv":
         header = 0 if fraud_detection.has_header(path, "") else None
         frame = pd.read_csv(path, header=header, skipinitialspace=True, na_values="?")
+    elif path.suffix.lower() == ".parquet":
+        frame = pd.read_parquet(path)
+        if LABEL not in frame.columns:
+            raise ValueError(f"{path.name} has no column {LABEL!r} of labels: name it so")
     else:
         frame = flare_forecast.read_keel(path)
         if {"C-class", "M-class", "X-class"} <= set(frame.columns):
             regions = flare_forecast.of_uci(frame)
             return Problem(path.stem, as_numbers(regions.features), regions.flares[:, 1:].max(axis=1))
-    return rarest_found(path.stem, frame.iloc[:, :-1], frame.iloc[:, -1])
+    label = LABEL if LABEL in frame.columns else frame.columns[-1]
+    return rarest_found(path.stem, frame.drop(columns=label), frame[label])
 
 
 def of_openml(name: str) -> Problem:

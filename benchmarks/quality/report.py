@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from common import environment, markdown_table, verdict
+from common import environment, holm, markdown_table, verdict, wilcoxon_p
 from scipy.special import rel_entr
-from scipy.stats import friedmanchisquare, rankdata, spearmanr, studentized_range, wilcoxon
+from scipy.stats import friedmanchisquare, rankdata, spearmanr, studentized_range
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from gbm_focal.metrics import expected_calibration_error, recall_at_alert_rate, true_skill_score
@@ -233,19 +233,6 @@ class Results:
 
 
 # ---- tests ----
-
-
-def wilcoxon_p(differences: Array) -> float:
-    return float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
-
-
-def holm(chances: Sequence[float]) -> list[float]:
-    """Correct p-values for how many they are, as Holm does."""
-    corrected, largest = [1.0] * len(chances), 0.0
-    for number, index in enumerate(np.argsort(chances)):
-        largest = max(largest, min(1.0, (len(chances) - number) * chances[index]))
-        corrected[index] = largest
-    return corrected
 
 
 def critical_difference(methods: int, data_sets: int) -> float:

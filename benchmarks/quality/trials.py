@@ -1,4 +1,4 @@
-"""One method on one test part: tuned on the training part, trained anew, judged; and where its row is kept.
+"""One method on one test part: tuned on the training part, trained anew, judged.
 
 The processes that share the work import this file, and not `__main__`.
 """
@@ -6,15 +6,10 @@ The processes that share the work import this file, and not `__main__`.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import itertools
 import json
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,20 +69,6 @@ def settings_of(method: Method, problem: Problem, options: argparse.Namespace) -
     numbers = [options.folds, options.trials, options.inner_folds, options.seed, MOST_ROUNDS, PATIENCE, PROTOCOL]
     text = json.dumps([problem.fingerprint(), versions, numbers, ENGINE_SPACE, method.space])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def computed(jobs: Sequence[Job], processes: int) -> Iterator[dict[str, Any]]:
-    """Rows as they come."""
-    if processes == 1:
-        yield from map(row_of, jobs)
-        return
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = iter(jobs)
-        running = {pool.submit(row_of, job) for job in itertools.islice(waiting, 2 * processes)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(row_of, job) for job in itertools.islice(waiting, len(done))}
-            yield from (future.result() for future in done)
 
 
 def row_of(job: Job) -> dict[str, Any]:
@@ -168,28 +149,3 @@ def checked(probability: Array) -> Array:
     if not valid.all():
         raise ValueError(f"the model predicts {probability[~valid][0].item()!r}, which is no probability")
     return probability
-
-
-class Store:
-    """The rows of a CSV file, each written at once and whole."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: dict[tuple[str, ...], dict[str, Any]] = {}
-        if path.exists():
-            text = path.read_text()
-            if not text.endswith("\n"):  # the process was killed in the middle of a line
-                text = text[: text.rfind("\n") + 1]
-                path.write_text(text)
-            if text and text.splitlines()[0] != ",".join(COLUMNS):
-                raise ValueError(f"{path} has other columns than {', '.join(COLUMNS)}: move it away")
-            for row in csv.DictReader(text.splitlines()):
-                self.rows[tuple(row[name] for name in KEY)] = row
-        if not self.rows:
-            path.write_text(",".join(COLUMNS) + "\n")
-
-    def append(self, row: dict[str, Any]) -> None:
-        """Write a row that is finished."""
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
-        self.rows[tuple(str(row[name]) for name in KEY)] = row
