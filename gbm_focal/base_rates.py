@@ -157,7 +157,8 @@ def estimate(probabilities: Any, trained: Rates) -> Any:
     collection = _collection(probabilities)
     kind, (before,) = _population(collection, trained=trained)
     if kind == "multilabel":
-        return np.array([_rate_of_label(collection, column, rate) for column, rate in enumerate(before.tolist())])
+        sums = _over_parts(collection, kind)
+        return np.array([_rate_of_label(sums, column, rate) for column, rate in enumerate(before.tolist())])
     of_classes = before if kind == "multiclass" else np.array([1 - before[0], before[0]])
     rates = _most_likely(_over_parts(collection, kind), of_classes, "probabilities")
     if _is_number(trained):
@@ -348,19 +349,19 @@ def _adapted(part: Any, kind: Kind, shift: Array) -> Array:
 
 # ---- the maximum of the likelihood ----
 
-# Called with the rates of the classes relative to those of training, returns sums over the rows, as `_sums` does.
-_Sums = Callable[[Array], Array]
+# Called with the rates of the classes relative to those of training, and of labels with a column, returns sums over the
+# rows, as `_sums` does.
+_Sums = Callable[..., Array]
 
 
-def _over_parts(probabilities: Any, kind: Kind, column: int | None = None) -> _Sums:
+def _over_parts(probabilities: Any, kind: Kind) -> _Sums:
     if not _is_lazy(probabilities):
-        rows = _rows_of(on_host(probabilities), kind)
-        return functools.partial(_sums, rows if column is None else rows[:, column])
+        return functools.partial(_sums, _rows_of(on_host(probabilities), kind))
 
-    def summed(relative: Array) -> Array:
+    def summed(relative: Array, column: int | None = None) -> Array:
         size = 2 + relative.size * (1 + relative.size)
         parts = probabilities.map_blocks(
-            *(_sums_of_part, kind, column, relative),
+            *(_sums_of_part, kind, relative, column),
             dtype=np.float64,
             meta=np.empty((0, 0)),
             chunks=((1,) * probabilities.numblocks[0], (size,)),
@@ -372,13 +373,14 @@ def _over_parts(probabilities: Any, kind: Kind, column: int | None = None) -> _S
     return summed
 
 
-def _sums_of_part(part: Any, kind: Kind, column: int | None, relative: Array) -> Array:
-    rows = _rows_of(on_host(part), kind)
-    return _sums(rows if column is None else rows[:, column], relative)[np.newaxis]
+def _sums_of_part(part: Any, kind: Kind, relative: Array, column: int | None) -> Array:
+    return _sums(_rows_of(on_host(part), kind), relative, column)[np.newaxis]
 
 
-def _sums(probabilities: Array, relative: Array) -> Array:
+def _sums(probabilities: Array, relative: Array, column: int | None = None) -> Array:
     """Rows, their log-likelihood, and its first derivatives and negative second ones by the relative rates."""
+    if column is not None:
+        probabilities = probabilities[:, column]
     number = relative.size
     sums = np.zeros(2 + number * (1 + number))
     for start in range(0, probabilities.shape[0], _BLOCK):
@@ -398,9 +400,9 @@ def _sums(probabilities: Array, relative: Array) -> Array:
     return sums
 
 
-def _rate_of_label(probabilities: Any, column: int, trained: float) -> float:
-    sums = _over_parts(probabilities, "multilabel", column)
-    rates = _most_likely(sums, np.array([1 - trained, trained]), f"column {column} of probabilities")
+def _rate_of_label(sums: _Sums, column: int, trained: float) -> float:
+    of_column = functools.partial(sums, column=column)
+    rates = _most_likely(of_column, np.array([1 - trained, trained]), f"column {column} of probabilities")
     _warn_of_absent(rates, [f"label {label} in column {column}" for label in (0, 1)])
     return float(rates[1])
 
