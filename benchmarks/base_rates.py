@@ -22,10 +22,10 @@ from typing import NamedTuple
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else, on a busy machine, waiting threads take most of the time
 
 import numpy as np
-from common import publish, simulate, verdict
+from common import publish, score_by_truth, simulate, verdict
 from lightgbm import LGBMClassifier
 from scipy.optimize import brentq
-from scipy.special import expit, logit, xlog1py, xlogy
+from scipy.special import expit, logit
 from xgboost import XGBClassifier
 
 from gbm_focal import FocalClassifier, FocalLoss
@@ -64,7 +64,7 @@ def main() -> None:
         training, test = data.take(slice(options.rows)), data.take(slice(options.rows, None))
         for name, engine in engines(options.threads).items():
             for kept, method, probability, model in predictions(engine, training, test, seed):
-                scores.setdefault((name, kept, method), []).append(score(test.truth, probability))
+                scores.setdefault((name, kept, method), []).append(score_by_truth(test.truth, probability))
                 if name == "XGBoost" and kept == "all":
                     for share, rows, found in estimated(model, seed, DRAWS // options.seeds):
                         estimates.setdefault((share, rows), []).append(found)
@@ -111,12 +111,6 @@ def predictions(
         weights = [np.where(part.y == 1, 1.0, divisor) for part in (fit, stop)]
         weighted.fit(fit.X, fit.y, weights[0], eval_set=[(stop.X, stop.y)], eval_sample_weight=[weights[1]])
         yield of_kept, "weights", weighted.predict_proba(test.X)[:, 1].astype(float), weighted
-
-
-def score(truth: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
-    """Return the expected log loss, and the mean prediction relative to the mean truth."""
-    inside = np.clip(probability, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).eps)
-    return -float(np.mean(xlogy(truth, inside) + xlog1py(1 - truth, -inside))), float(probability.mean() / truth.mean())
 
 
 def estimated(model: FocalClassifier, seed: int, draws: int) -> Iterator[tuple[float, int, tuple[float, float, float]]]:

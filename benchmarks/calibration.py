@@ -14,8 +14,8 @@ import pathlib
 import sys
 
 import numpy as np
-from common import publish, verdict
-from scipy.special import expit, xlog1py, xlogy
+from common import publish, score_by_truth, verdict
+from scipy.special import expit
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "examples"))
 from fraud_detection import ENGINES, METHODS, Split, simulate
@@ -42,7 +42,7 @@ def main() -> None:
             for method in methods:
                 fitted = fit(split, method)
                 sigmoid = expit(fitted.margin.astype(float))
-                row = (*score(test.truth, fitted.probability), *score(test.truth, sigmoid))
+                row = (*score_by_truth(test.truth, fitted.probability), *score_by_truth(test.truth, sigmoid))
                 scores.setdefault((engine, method.name), []).append(row)
                 print(seed, engine, method.name, *(f"{number:.5f}" for number in row), file=sys.stderr, flush=True)
 
@@ -69,12 +69,6 @@ def main() -> None:
     header += ["sigmoid: log loss", "sigmoid: mean / base rate"]
     title = "Calibration: predicted against true probabilities"
     publish("calibration", title, header, table, notes, write=not arguments.quick)
-
-
-def score(truth: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
-    """Return the expected log loss, and the mean prediction relative to the mean truth."""
-    inside = np.clip(probability.astype(float), np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).eps)
-    return -float(np.mean(xlogy(truth, inside) + xlog1py(1 - truth, -inside))), float(probability.mean() / truth.mean())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, xlog1py, xlogy
 from scipy.stats import wilcoxon
 
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -146,6 +146,12 @@ def holm(chances: Sequence[float]) -> list[float]:
 def command_line(program: str, words: Sequence[str]) -> str:
     """Return the command that was given, with the last parts of paths: where they lie is nobody's concern."""
     return shlex.join(["python", program, *(pathlib.Path(word).name if os.sep in word else word for word in words)])
+
+
+def score_by_truth(truth: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
+    """Return the log loss expected over labels of these true probabilities, and the mean prediction over theirs."""
+    inside = np.clip(probability.astype(float), np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).eps)
+    return -float(np.mean(xlogy(truth, inside) + xlog1py(1 - truth, -inside))), float(probability.mean() / truth.mean())
 
 
 def verdict(met: bool) -> str:
