@@ -511,8 +511,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             weight = _check_sample_weight(on_host(sample_weight), encoded, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
             weight = weight * compute_sample_weight(self.class_weight, np.asarray(on_host(y)))
-        classes = len(labels.classes) if labels.kind == "multiclass" else None
-        return TrainingData(X, encoded, weight, ClassTotals.of(encoded, weight, classes=classes), labels)
+        return TrainingData(X, encoded, weight, labels.counted(encoded, weight), labels)
 
     def _evaluation_data(self, labels: Labels, X: Any, y: Any) -> tuple[Any, Any]:
         return checked_features(self, X, reset=False), labels.encoded(y)
@@ -538,6 +537,4 @@ class TrainingData(NamedTuple):
     def of_rows(self, rows: Array) -> TrainingData:
         """Return a part of the rows."""
         y, weight = self.y[rows], None if self.weight is None else self.weight[rows]
-        classes = len(self.labels.classes) if self.labels.kind == "multiclass" else None
-        totals = ClassTotals.of(y, weight, classes=classes)
-        return TrainingData(_safe_indexing(self.X, rows), y, weight, totals, self.labels)
+        return TrainingData(_safe_indexing(self.X, rows), y, weight, self.labels.counted(y, weight), self.labels)

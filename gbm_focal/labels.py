@@ -53,16 +53,15 @@ class Labels:
 
     def place_of(self, pos_label: Any) -> int:
         """Return which of two classes is the positive one."""
-        if pos_label is None:
-            return 1
-        if self.kind != "binary":
+        if pos_label is not None and self.kind != "binary":
             raise ValueError(
                 f"pos_label={pos_label!r} is for two classes, but these are {len(self.classes)}: leave it out"
             )
-        places = np.flatnonzero(self.classes == pos_label)
-        if places.size != 1:
-            raise ValueError(f"pos_label={pos_label!r} is none of the labels {self.classes.tolist()}: give one that is")
-        return int(places[0])
+        return place_among(self.classes, pos_label)
+
+    def counted(self, encoded: Array, weight: Array | None) -> ClassTotals:
+        """Class totals of encoded labels, where a part may lack a class."""
+        return ClassTotals.of(encoded, weight, classes=len(self.classes) if self.kind == "multiclass" else None)
 
     def numbered(self, base_rate: Any) -> Any:
         """Return base rates by label as rates in the order of the classes, of two as that of the positive one.
@@ -125,6 +124,17 @@ class Labels:
                 f"{self.classes.tolist()}"
             ) from error
         return encoded if self.positive == 1 else 1 - encoded
+
+
+def place_among(classes: Any, pos_label: Any) -> int:
+    """Return which of two classes is the positive one; None says the second."""
+    if pos_label is None:
+        return 1
+    classes = np.asarray(classes)
+    places = np.flatnonzero(classes == pos_label)
+    if places.size != 1:
+        raise ValueError(f"pos_label={pos_label!r} is none of the labels {classes.tolist()}: give one that is")
+    return int(places[0])
 
 
 def plain_labels(y: Any) -> Array:

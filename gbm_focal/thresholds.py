@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ._inputs import Array
-from .labels import plain_labels
+from .labels import place_among, plain_labels
 from .metrics.alerts import AlertCurve
 from .metrics.problem import one_problem
 from .metrics.thresholds import threshold_at_alert_rate, threshold_at_precision, threshold_at_recall
@@ -344,12 +344,7 @@ def _place_of(pos_label: Any, classes: Array) -> int:
         raise ValueError(
             f"the estimator has seen the labels {list(classes)}: give it rows of two classes in every fold"
         )
-    if pos_label is None:
-        return 1
-    places = np.flatnonzero(np.asarray(classes) == pos_label)
-    if places.size != 1:
-        raise ValueError(f"pos_label={pos_label!r} is none of the labels {list(classes)}: give one that is")
-    return int(places[0])
+    return place_among(classes, pos_label)
 
 
 def _scores(estimator: Any, X: Any, pos_label: Any) -> Array:

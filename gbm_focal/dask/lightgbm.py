@@ -12,7 +12,7 @@ from lightgbm import DaskLGBMClassifier, DaskLGBMRegressor
 from .._inputs import Array
 from ..boosting import Plan
 from ..lightgbm.engine import LightGBM
-from ..lightgbm.parameters import ALIASES
+from ..lightgbm.parameters import early_stopping_in
 from ..link import Link
 from .parts import mapped
 
@@ -39,10 +39,10 @@ class DaskLightGBM(LightGBM):
     def fit(self, estimator: Any, X: Any, y: Any, plan: Plan, fit_params: dict[str, Any]) -> tuple[Any, Link]:
         """Fit a regressor with the parameters of a `DaskLGBMClassifier`, and its link."""
         given = estimator.get_params()
-        stopping = [alias for alias in ALIASES["early_stopping_round"] if int(given.get(alias) or 0) > 0]
-        if stopping:
+        stopping = early_stopping_in(given)
+        if stopping is not None:
             raise ValueError(
-                f"{stopping[0]}={given[stopping[0]]!r} is not possible with LightGBM on Dask, because each worker "
+                f"{stopping}={given[stopping]!r} is not possible with LightGBM on Dask, because each worker "
                 "would stop on its own rows: use DaskXGBClassifier, or leave it out"
             )
         if plan.eval_set:

@@ -17,7 +17,7 @@ from .._inputs import Array
 from ..boosting import Engine, Plan, bar_of_rounds, metric_named
 from ..link import Link
 from .model_text import complete
-from .parameters import ALIASES, checked_parameters, starts_at_zero
+from .parameters import ALIASES, checked_parameters, early_stopping_in, starts_at_zero
 from .several_labels import OfPattern, Patterns
 from .training import begin, counting, kept_rounds, warn_if_no_split
 
@@ -45,9 +45,9 @@ class LightGBM(Engine):
     def stops_early(self, estimator: Any, fit_params: Mapping[str, Any]) -> str | None:
         """Return the estimator's parameter, or the callback, that stops the training early."""
         given = estimator.get_params()
-        for alias in ALIASES["early_stopping_round"]:
-            if int(given.get(alias) or 0) > 0:
-                return f"{alias}={given[alias]!r} of the estimator"
+        alias = early_stopping_in(given)
+        if alias is not None:
+            return f"{alias}={given[alias]!r} of the estimator"
         kind = type(lightgbm.early_stopping(1, verbose=False))  # which LightGBM does not name in public
         stopping = any(isinstance(callback, kind) for callback in fit_params.get("callbacks") or ())
         return "early_stopping among the callbacks" if stopping else None

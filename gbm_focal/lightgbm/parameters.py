@@ -91,6 +91,11 @@ def checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any]
     return settings
 
 
+def early_stopping_in(given: Mapping[str, Any]) -> str | None:
+    """Return the name by which an estimator's parameters ask for early stopping, or None."""
+    return next((alias for alias in ALIASES["early_stopping_round"] if int(given.get(alias) or 0) > 0), None)
+
+
 def starts_at_zero(settings: Mapping[str, Any]) -> bool:
     """Whether the parameters forbid the intercept to start from."""
     return str(settings.get("boost_from_average", True)).lower() in ("false", "0", "-")
