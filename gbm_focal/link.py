@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ _OF_POPULATION = ("trained_base_rate", "base_rate", "alpha_follows_base_rate")
 VERSION = 1  # of the JSON, which docs/link_format.md specifies
 _SMALL = 100_000  # margins
 _BLOCK = 16_384  # rows at a time that stay in the cache, and add nothing to the memory of training
+_CANCELLED = 1e-6  # where 1 - p has lost ten of its digits
 _TOLERANCE = 1e-6  # relative error of a mean that the rounding of float32 still allows to reach
 
 
@@ -50,7 +51,8 @@ class Link:
     kind : {"binary", "multilabel", "multiclass"}
     trained_base_rate : tuple of float, or None
         Weighted share of label 1 in the training data, or of each class, or of each label's 1. None where it is not
-        known: in models of version 0.1, and in links of a bare loss.
+        known: in models of version 0.1, and in links of a bare loss. If alpha follows, of the data it was balanced on,
+        which a refitted model keeps.
     base_rate : tuple of float, or None
         That of the population which the probabilities are about.
     alpha_follows_base_rate : bool
@@ -152,16 +154,36 @@ class Link:
         return tuple(shift.tolist())
 
     def probabilities(self, margin: Array) -> Array:
-        """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1), or one a class, of shape (n, L)."""
-        return self._probabilities(margin, self.shift)
+        """Return P(y = 0) and P(y = 1) of margins of shape (n,); P(y = 1), or one a class, of shape (n, L).
 
-    def _probabilities(self, margin: Array, shift: tuple[float, ...]) -> Array:
+        They are computed in float64 and are of the margins' type, each accurate to a few units of its last digit.
+        """
+        shape = (margin.shape[0], 2) if self.kind == "binary" else margin.shape
         with cuda.beside(margin):
-            by_column = np.asarray(shift, like=margin)
-            if self.kind == "multiclass":
-                return shifted_classes(self.loss.posterior(margin, multiclass=True), by_column)
-            positive = shifted(self.loss.posterior(margin), by_column)
-            return positive if positive.ndim == 2 else np.column_stack([1 - positive, positive])
+            result = np.empty_like(margin, shape=shape)
+            for rows in _blocks(margin):
+                if self.kind == "multiclass":
+                    result[rows] = self._of_classes(margin[rows], self.shift)
+                else:
+                    negative, positive = self._of_labels(margin[rows])
+                    result[rows] = positive if margin.ndim == 2 else np.column_stack([negative, positive])
+            return result
+
+    def _of_classes(self, margin: Array, shift: tuple[float, ...]) -> Array:
+        posterior = self.loss.posterior(margin.astype(np.float64), multiclass=True)
+        return shifted_classes(posterior, np.asarray(shift, like=posterior))
+
+    def _of_labels(self, margin: Array) -> tuple[Array, Array]:
+        """P(y = 0) and P(y = 1), neither of them as 1 minus the other where that would cancel."""
+        z = margin.astype(np.float64)
+        positive = self.loss.posterior(z)
+        negative = 1 - positive
+        near_1 = (negative < _CANCELLED).reshape(z.shape[0], -1).any(axis=1)
+        if near_1.any():
+            negative[near_1] = 1 / (1 + np.exp(self.loss.log_odds(z[near_1])))
+        positive *= np.exp(np.asarray(self.shift, like=positive))
+        total = positive + negative
+        return negative / total, positive / total
 
     def decision(self, margin: Array) -> Array:
         """Score of the decision that the class weights stand for.
@@ -173,7 +195,10 @@ class Link:
         """
         factor, term = self.decision_prior(margin.shape[1] if margin.ndim == 2 else 1)
         if self.kind == "multiclass":
-            return factor * self._probabilities(margin, self.decision_shift) + term
+            with cuda.beside(margin):
+                shares = self._of_classes(margin, self.decision_shift)
+                score: Array = np.asarray(factor, like=shares) * shares + np.asarray(term, like=shares)
+                return score
         prior = np.asarray(self.decision_shift) + term
         return self.loss.log_odds(margin) + (prior if margin.ndim == 2 else float(prior[0]))
 
@@ -269,6 +294,14 @@ def keeps_the_base_rate(loss: Loss, kind: Kind = "binary") -> bool:
     return bool(np.allclose(on_0 - on_1, (on_0 - on_1)[0], rtol=1e-9))
 
 
+def _blocks(array: Array) -> Iterator[slice]:
+    """Yield slices of rows, few at a time on the host, all at once on a device."""
+    rows = int(array.shape[0])
+    block = max(rows, 1) if cuda.is_device_array(array) else _BLOCK
+    for start in range(0, rows, block):
+        yield slice(start, start + block)
+
+
 def posterior_of_training(loss: Loss, kind: Kind, margin: Array, offset: ArrayLike, dtype: Any = np.float32) -> Array:
     """Bare posteriors of margins, as the search of the shift takes them."""
     posterior = np.empty_like(margin, dtype)
@@ -298,12 +331,11 @@ def _sums_of_column(posterior: Array, weight: Array | None, *, column: int, shif
     """Weighted sum of the shifted probabilities, its derivative by the shift, and the sum of the weights."""
     mean = slope = total = 0.0
     probabilities = posterior.reshape(posterior.shape[0], -1)[:, column] if posterior.size else posterior
-    block = max(probabilities.size, 1) if cuda.is_device_array(probabilities) else _BLOCK
-    for start in range(0, probabilities.size, block):
-        p = shifted(probabilities[start : start + block], shift)
+    for rows in _blocks(probabilities):
+        p = shifted(probabilities[rows], shift)
         variance = p * (1 - p)
         if weight is not None:
-            w = weight[start : start + block]
+            w = weight[rows]
             p *= w
             variance *= w
         # Sums, because a product with the weights would be BLAS, whose threads wait for those of the engine.
@@ -339,12 +371,12 @@ def _shifts_of_classes(over_parts: OverParts, rates: Array, tolerance: float) ->
 def _sums_of_classes(posterior: Array, weight: Array | None, *, shift: Array) -> Array:
     """Weighted sums of the shifted probabilities, and the sum of the weights."""
     sums = np.zeros(shift.size + 1)
-    for start in range(0, posterior.shape[0], _BLOCK):
-        p = shifted_classes(posterior[start : start + _BLOCK], shift)
+    for rows in _blocks(posterior):
+        p = shifted_classes(posterior[rows], shift)
         if weight is not None:
-            p *= weight[start : start + _BLOCK, np.newaxis]
+            p *= weight[rows, np.newaxis]
         sums[:-1] += p.sum(axis=0, dtype=np.float64)
-        sums[-1] += p.shape[0] if weight is None else float(weight[start : start + _BLOCK].sum())
+        sums[-1] += p.shape[0] if weight is None else float(weight[rows].sum())
     return sums
 
 

@@ -3,12 +3,14 @@
 import json
 from dataclasses import replace
 
+import mpmath
 import numpy as np
 import pytest
 import xgboost
 from devices import assert_same
 from problems import rare_positives
-from scipy.special import expit, logit
+from reference import truth
+from scipy.special import logit
 
 import gbm_focal.xgboost as engine
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss
@@ -17,22 +19,21 @@ from gbm_focal.link import Link
 from gbm_focal.losses import ClassTotals
 
 
-class Known(Loss):
-    """Margins that are the posteriors themselves."""
-
-    def posterior(self, margin):
-        return margin
-
-
-def test_shifted_probabilities_stay_inside_the_unit_interval():
-    posterior = np.array([0, 1e-30, 0.5, 1 - 2**-24, 1], np.float32)
-    for shift in np.linspace(-5, 5, 201):
-        shifted = Link(Known(), (shift,)).probabilities(posterior)[:, 1]
-        assert shifted[0] == 0
-        assert shifted[-1] == 1
-        assert np.all(np.diff(shifted) >= 0)
-    shifted = Link(Known(), (1.5,)).probabilities(np.array([0.2]))[:, 1]
-    np.testing.assert_allclose(shifted, expit(logit(0.2) + 1.5), rtol=1e-14)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("family", "loss"), [(("focal", (2,)), FocalLoss(2)), (("focal", (0,)), BalancedCrossEntropy(None))]
+)
+def test_both_probabilities_keep_their_digits_whatever_the_shift(family, loss, kind):
+    margin = np.array([-104, -87.5, -30, -9, -2.25, 0, 1.5, 6, 17, 25, 36.5, 40, 60, 104], kind)
+    posteriors = [truth(*family, z, None).posterior for z in margin.tolist()]
+    for shift in (-9.0, -0.375, 0.0, 5.0):
+        odds = [mpmath.exp(shift) * p / (1 - p) for p in posteriors]
+        expected = np.array([[1 / (1 + x), x / (1 + x)] for x in odds], np.float64)
+        found = Link(loss, (shift,)).probabilities(margin)
+        assert found.dtype == kind
+        np.testing.assert_allclose(found, expected.astype(kind), rtol=2e-7 if kind == np.float32 else 2e-14, atol=2e-45)
+        several = Link(loss, (shift, 0.0), "multilabel").probabilities(np.column_stack([margin, margin]))
+        np.testing.assert_array_equal(several[:, 0], found[:, 1])
 
 
 def test_link_that_cannot_reach_the_base_rate_warns():

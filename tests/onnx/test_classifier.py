@@ -126,7 +126,7 @@ def test_categories_of_a_data_frame_are_codes(classifier):
     codes = frame["how"].cat.codes.to_numpy(np.float32)
     codes[codes < 0] = np.nan
     _, probabilities = scores(to_onnx(model), np.column_stack([X, codes]))
-    assert_alike(probabilities, model.predict_proba(frame), 1)
+    assert_alike(probabilities, model.predict_proba(frame))
 
 
 def test_another_number_for_missing_values():

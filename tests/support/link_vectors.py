@@ -27,6 +27,7 @@ LINKS = [
     Link(FocalLoss(2), (0.0,)),
     Link(FocalLoss(2, 0.9), (0.25,)),
     Link(FocalLoss(0.5), (-0.375,)),
+    Link(FocalLoss(12), (0.0,)),
     Link(BalancedCrossEntropy(0.98), (0.0,)),
     Link(BalancedCrossEntropy(None), (0.0,)),
     Link(AsymmetricLoss(), (0.5,)),
@@ -106,7 +107,7 @@ def vectors():
     cases = []
     for link in LINKS:
         rows = [[z] for z in MARGINS] if link.kind == "binary" else ROWS
-        with mpmath.workdps(DIGITS + 200):
+        with mpmath.workdps(DIGITS + 500):
             results = [evaluated(link, row) for row in rows]
         cases.append(
             {

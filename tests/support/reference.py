@@ -132,7 +132,7 @@ def truth(family, parameters, margin, alpha=None):
     The two halves of the Fisher Hessian cancel in proportion to exp(-|z|), so the working precision grows with
     the margin, as far as a double can hold the result.
     """
-    with mpmath.workdps(DIGITS + int(min(abs(margin), 1500))):
+    with mpmath.workdps(max(mpmath.mp.dps, DIGITS + int(min(abs(margin), 1500)))):
         positive, negative = partial_losses(family, parameters, margin)
         w1, w0 = (1, 1) if alpha is None else (mpmath.mpf(alpha), 1 - mpmath.mpf(alpha))
         positive, negative = positive * w1, negative * w0

@@ -78,8 +78,8 @@ def test_mean_probability_over_the_training_data_is_the_base_rate(loss, weighted
     means = [np.average(engine.predict_proba(b, matrix)[:, 1], weights=w) for b in (booster, plain)]
     np.testing.assert_allclose(means[0], base_rate, rtol=1e-4)
     assert abs(means[1] / base_rate - 1) > 1e-3
-    posterior = loss.resolve(y, w).posterior(margin(booster, matrix))
-    np.testing.assert_array_equal(engine.predict_proba(plain, matrix)[:, 1], posterior)
+    posterior = loss.resolve(y, w).posterior(margin(booster, matrix).astype(np.float64))
+    np.testing.assert_allclose(engine.predict_proba(plain, matrix)[:, 1], posterior, rtol=1e-7)
 
 
 def test_shap_values_sum_to_the_margin():

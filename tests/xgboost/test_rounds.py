@@ -56,7 +56,8 @@ def test_checkpoints_and_callbacks_know_the_loss(tmp_path, through):
         link = engine.link_of(booster)
         assert link.loss.gamma == pytest.approx(0.3 * (booster.num_boosted_rounds() - 1))
         margin = booster.predict(MATRIX, output_margin=True)
-        np.testing.assert_allclose(engine.predict_proba(booster, MATRIX)[:, 1], link.loss.posterior(margin))
+        posterior = link.loss.posterior(margin.astype(np.float64))
+        np.testing.assert_allclose(engine.predict_proba(booster, MATRIX)[:, 1], posterior, rtol=1e-7)
 
 
 @pytest.mark.parametrize("direction", [1, -1])
