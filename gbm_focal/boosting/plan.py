@@ -71,16 +71,18 @@ class Plan:
         margin: Callable[[], Any] | None,
         weight: Any = None,
         *,
+        from_intercept: bool = True,
         offset: ArrayLike = 0.0,
         processes: Processes = ALONE,
     ) -> Link:
         """Link of a model of so many rounds, which is the bare one where no margins can be had.
 
-        The margins of the training data are asked for only if the link needs them; `weight` are their weights, by
-        default those of the plan, and `offset` is added to them.
+        The margins of the training data are asked for only if the link needs them, which that of cross-entropy does
+        not where training began at `intercepts`; `weight` are their weights, by default those of the plan, and `offset`
+        is added to them.
         """
         loss = self.loss_after(rounds)
-        if margin is None or keeps_the_base_rate(loss, self.totals.kind):
+        if margin is None or (from_intercept and keeps_the_base_rate(loss, self.totals.kind)):
             link = Link.bare(loss, self.totals.kind)
         else:
             of_rows = self.sample_weight if weight is None else weight

@@ -17,7 +17,13 @@ from .._inputs import Array
 from ..boosting import Engine, Plan, bar_of_rounds, metric_named
 from ..link import Link
 from .model_text import complete
-from .parameters import ALIASES, checked_parameters, early_stopping_in, starts_at_zero
+from .parameters import (
+    ALIASES,
+    checked_parameters,
+    early_stopping_in,
+    require_no_training_margins,
+    starts_at_zero,
+)
 from .several_labels import OfPattern, Patterns
 from .training import begin, counting, kept_rounds, warn_if_no_split
 
@@ -81,6 +87,8 @@ class LightGBM(Engine):
             # LightGBM 4.7 calls eval_set deprecated; but by eval_X and eval_y it does not know the training data again,
             # which then could stop the training.
             trained_on = any(X_eval is X and y_eval is y for X_eval, y_eval in eval_set)
+            if trained_on:
+                require_no_training_margins(given)
             if trained_on or _BEFORE_4_7:
                 fit_params["eval_set"] = eval_set
                 silenced = silenced if _BEFORE_4_7 else _without_deprecation()
@@ -94,7 +102,12 @@ class LightGBM(Engine):
         patterns.labels.clear()
         beginning.objective.released()
         booster = model.booster_
-        link = plan.link_after(kept_rounds(booster), lambda: self.margin(model, X), offset=beginning.intercept)
+        link = plan.link_after(
+            kept_rounds(booster),
+            lambda: self.margin(model, X),
+            from_intercept=beginning.from_intercept,
+            offset=beginning.intercept,
+        )
         complete(booster, link, beginning.intercept)
         warn_if_no_split(booster)
         return model, link

@@ -101,5 +101,23 @@ def starts_at_zero(settings: Mapping[str, Any]) -> bool:
     return str(settings.get("boost_from_average", True)).lower() in ("false", "0", "-")
 
 
+def drops_trees(settings: Mapping[str, Any]) -> bool:
+    """Whether boosting is DART."""
+    return any(settings.get(alias) == "dart" for alias in ALIASES["boosting"])
+
+
+def require_no_training_margins(settings: Mapping[str, Any]) -> None:
+    """Raise if the training data, evaluated after each round, would change the model.
+
+    DART drops trees whenever training is asked for its margins, and puts them back in the next round, which after the
+    last one never comes. Its own metrics do not ask, those in Python do.
+    """
+    if drops_trees(settings):
+        raise ValueError(
+            "boosting='dart' with the training data among the evaluation sets: LightGBM would drop trees from the "
+            "finished model when a metric in Python asks for its margins; evaluate on other data, or after training"
+        )
+
+
 def _is_on(value: Any) -> bool:
     return str(value).lower() in ("true", "1", "+")

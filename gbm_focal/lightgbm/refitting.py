@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,9 +40,11 @@ def refit(
 ) -> lightgbm.Booster:
     """Fit the leaves of a booster to other data, and keep its splits, as `lightgbm.Booster.refit` does.
 
-    Each leaf becomes ``decay_rate * old + (1 - decay_rate) * new``, where `new` is what training would have put there,
-    had it found these splits in the other data. The intercept, which is part of the first tree's leaves, goes with
-    them. Regularisation and learning rates are those of the model; subsampling is not repeated.
+    Each leaf becomes ``decay_rate * old + (1 - decay_rate) * new``, where `new` is the Newton step of its rows in the
+    other data, tree after tree. The intercept, which is part of the first tree's leaves, goes with them. `lambda_l1`,
+    `lambda_l2`, `max_delta_step` and learning rates are those of the model. As in LightGBM's own, all rows count in
+    every tree, and nothing else of the training is repeated: subsampling, `cat_l2`, quantised gradients, the trees that
+    DART drops, monotone constraints.
 
     Parameters
     ----------
@@ -57,7 +60,8 @@ def refit(
         For a model that was trained from one: the margins to start at, without an intercept.
     loss : Loss, optional
         By default that of the booster, its alpha a number. Give it anew if a parameter is a schedule, of which the
-        booster knows the last round only, or if alpha is a word that should follow the other data.
+        booster knows the last round only, or if alpha is a word and training shall balance the other data anew;
+        decisions go by the word either way.
     hessian, max_step, normalize
         See `Objective`. The booster does not know them: give them as in training.
     calibrate : bool, default True
@@ -75,12 +79,24 @@ def refit(
     ------
     ValueError, TypeError
         If the booster does not know its loss, labels or weights are invalid, or the model has `path_smooth`.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the model was trained under monotone constraints, which the new leaves may break.
     """
     decay_rate = real("decay_rate", decay_rate, "[0, 1]")
     link = link_of(booster)
     refitted = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=-1))
     if refitted.params.get("path_smooth"):
         raise ValueError("path_smooth ties a leaf to those above it, which a model does not keep: train anew")
+    if any(refitted.params.get("monotone_constraints") or ()):
+        warnings.warn(
+            "the model was trained under monotone_constraints, which refitted leaves may break, as in LightGBM's own "
+            "refit: train anew if they must hold",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     columns = refitted.num_model_per_iteration()
     y = labels(on_host(label))
     weighted = weights(on_host(weight), y.shape[0])
@@ -100,15 +116,14 @@ def refit(
         sample_weight=weighted,
         base_rate=base_rate,
     )
-    start = np.zeros(columns)
-    if init_score is None and not starts_at_zero(refitted.params):
-        start = plan.intercepts()
+    from_intercept = init_score is None and not starts_at_zero(refitted.params)
+    start = plan.intercepts() if from_intercept else np.zeros(columns)
     margin = _starting_margin(init_score, start, y.shape[0])
     _refit_leaves(refitted, leaves, plan, y, margin, start, decay_rate)
     known = (lambda: margin) if calibrate and init_score is None else None
-    fitted = plan.link_after(leaves.shape[1] // columns, known)
-    if loss is None:  # its alpha was made a number by the first training
-        fitted = replace(fitted, alpha_follows_base_rate=link.alpha_follows_base_rate)
+    fitted = plan.link_after(leaves.shape[1] // columns, known, from_intercept=from_intercept and decay_rate == 0)
+    if loss is None and link.alpha_follows_base_rate:  # its alpha is the number at which that training balanced
+        fitted = replace(fitted, alpha_follows_base_rate=True, trained_base_rate=link.trained_base_rate)
     complete(refitted, fitted, np.zeros(columns))
     return refitted
 

@@ -17,7 +17,7 @@ from ..link import Link
 from ..losses import ClassTotals, Hessian, Loss, require_loss
 from .model_text import complete, link_of
 from .objective import AtFullMargin, Metric, Objective
-from .parameters import checked_parameters, starts_at_zero
+from .parameters import checked_parameters, drops_trees, require_no_training_margins, starts_at_zero
 
 
 def train(
@@ -52,7 +52,8 @@ def train(
     calibrate : bool, default True
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `train_set` is the base rate; see `gbm_focal.link.Link`. The trees and the margins are not touched.
-        Cross-entropy needs no shift and gets none; nor does training from an `init_score`.
+        Cross-entropy needs no shift and gets none, unless training starts elsewhere than at the base rate: at 0, or at
+        a model. Training from an `init_score` gets none.
     base_rate : float, array-like of shape (K,), or dict by class, optional
         Share of label 1 where the model will be used, if that is another than in `train_set`, because negatives were
         dropped or rows weighted; of K classes one for each, with sum 1. `predict_proba` is
@@ -106,6 +107,8 @@ def train(
     users_start = init_score is not None and not inherited
     if not starts_from_model:
         _require_same_start(train_set, valid_sets, users_start)
+    if any(valid_set is train_set for valid_set in valid_sets):
+        require_no_training_margins(settings)
     totals = checked_totals("train_set", ClassTotals.of(label, weight, classes=classes), classes)
     conditioning = {"hessian": hessian, "max_step": max_step, "normalize": normalize}
     plan = Plan(loss, totals, conditioning, base_rate=base_rate)
@@ -125,7 +128,9 @@ def train(
         # Not `lightgbm.train`, by which tools such as MLflow would log a booster that is not finished.
         booster = lightgbm.engine.train(settings, train_set, num_boost_round, feval=feval, **engine_kwargs)
     margin = (lambda: _margin_of_training(booster)) if calibrate and not users_start else None
-    link = plan.link_after(kept_rounds(booster), margin, weight, offset=beginning.intercept)
+    link = plan.link_after(
+        kept_rounds(booster), margin, weight, from_intercept=beginning.from_intercept, offset=beginning.intercept
+    )
     complete(booster, link, beginning.intercept)
     warn_if_no_split(booster)
     return booster
@@ -138,6 +143,7 @@ class Beginning:
     objective: Objective
     metric: Metric
     intercept: Array  # which the objective adds to the margins, and `complete` to the model
+    from_intercept: bool  # or from a model, or from 0
 
 
 def begin(
@@ -152,17 +158,15 @@ def begin(
 
     `start` is the model to continue, if there is one; neither with it nor `at_zero` is there an intercept.
     """
-    first_round, intercept = 0, np.zeros(plan.totals.positive.size)
-    if start is not None:
-        first_round = _rounds_of(start)
-    elif not at_zero:
-        intercept = plan.intercepts()
+    from_intercept = start is None and not at_zero
+    first_round = 0 if start is None else _rounds_of(start)
+    intercept = plan.intercepts() if from_intercept else np.zeros(plan.totals.positive.size)
     objective = Objective(plan.loss, **plan.conditioning)
     objective.fixed_on(plan.totals, intercept, first_round)
     resolved = plan.loss_after(first_round + rounds)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     of_metric = Metric(resolved, metric).relative_to(plan.totals).starting_at(intercept)
-    return Beginning(objective, of_metric, intercept)
+    return Beginning(objective, of_metric, intercept, from_intercept)
 
 
 def predict_proba(
@@ -292,7 +296,12 @@ def _margin_of_training(booster: lightgbm.Booster) -> Array:
 
     while 0 < booster.best_iteration < booster.current_iteration():
         booster.rollback_one_iter()
-    booster.eval_train(keep)
+    if drops_trees(booster.params):  # which it would do now
+        skipping = booster.params.get("skip_drop", 0.5)
+        booster.reset_parameter({"skip_drop": 1.0}).eval_train(keep)
+        booster.reset_parameter({"skip_drop": skipping})
+    else:
+        booster.eval_train(keep)
     return margins[0]
 
 

@@ -69,7 +69,9 @@ class XGBoost(Engine):
         beginning.objective.released()
         booster = model.get_booster()
         warn_if_no_split(booster)
-        link = plan.link_after(kept_rounds(booster), lambda: self.margin(model, X))
+        link = plan.link_after(
+            kept_rounds(booster), lambda: self.margin(model, X), from_intercept=beginning.from_intercept
+        )
         store_link(booster, link)
         return model, link
 

@@ -71,10 +71,15 @@ def device_of(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
+def stores_intercepts(plan: Plan) -> bool:
+    """Whether XGBoost has room for the intercepts of all columns."""
+    return _HAS_VECTOR_BASE_SCORE or plan.totals.positive.size == 1
+
+
 def base_score(plan: Plan) -> dict[str, Any]:
     """Return the parameter base_score, XGBoost's way of storing the intercept: its sigmoid, as float32."""
     totals, intercept = plan.totals, plan.intercepts()
-    if totals.positive.size > 1 and not _HAS_VECTOR_BASE_SCORE:
+    if not stores_intercepts(plan):
         return {"base_score": 0.5}
     if totals.kind == "multiclass":  # of multi:softprob the margin itself
         return {"base_score": intercept.tolist()}

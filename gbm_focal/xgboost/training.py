@@ -17,7 +17,7 @@ from ..link import Link
 from ..losses import Hessian, Loss, require_loss
 from .collective import COLLECTIVE
 from .objective import Metric, Objective
-from .parameters import base_score, checked_parameters, classes_of, device_of
+from .parameters import base_score, checked_parameters, classes_of, device_of, stores_intercepts
 
 _ATTRIBUTE = "gbm_focal"
 
@@ -55,7 +55,8 @@ def train(
     calibrate : bool, default True
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `dtrain` is the base rate; see `gbm_focal.link.Link`. The trees and the margins are not touched.
-        Cross-entropy needs no shift and gets none.
+        Cross-entropy needs no shift and gets none, unless training starts elsewhere than at the base rate: at a
+        base_score or base_margin of yours, or at a model.
     base_rate : float, array-like of shape (K,) or (L,), or dict by class, optional
         Share of label 1 where the model will be used, if that is another than in `dtrain`, because negatives were
         dropped or rows weighted; of K classes one for each, with sum 1, of L labels one for each. `predict_proba` is
@@ -113,6 +114,7 @@ class Beginning:
 
     start: xgboost.Booster | None  # the model to continue
     base_score: dict[str, Any]  # the parameter, unless the start is another
+    from_intercept: bool  # or from a model, or from where the user or an old XGBoost says
     objective: Objective
     metric: Metric
     storing: xgboost.callback.TrainingCallback
@@ -125,20 +127,21 @@ def begin(
 
     `given` are XGBoost's parameters, and `start` is the model to continue, if there is one.
     """
-    first_round, score = 0, {}
+    first_round = 0
+    from_intercept = start is None and given.get("base_score") is None
+    score = base_score(plan) if from_intercept else {}
     if start is not None:
         start = _to_continue(start)
         # With "update" the rounds are those of the model's own trees, from the first one on, whose leaves are refitted.
         first_round = 0 if given.get("process_type") == "update" else start.num_boosted_rounds()
-    elif given.get("base_score") is None:
-        score = base_score(plan)
     device = device_of(given)
     objective = Objective(plan.loss, **plan.conditioning, device=device)
     objective.fixed_on(plan.totals, np.zeros(1), first_round)
     resolved = plan.loss_after(first_round + rounds)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     of_metric = Metric(resolved, metric, device=device).relative_to(plan.totals).of_one_training()
-    return Beginning(start, score, objective, of_metric, _LinkOfRound(plan, first_round))
+    from_intercept = from_intercept and stores_intercepts(plan)
+    return Beginning(start, score, from_intercept, objective, of_metric, _LinkOfRound(plan, first_round))
 
 
 def arguments_of_training(
@@ -154,7 +157,7 @@ def arguments_of_training(
     `settings` are the parameters. Where the workers make `dtrain`, each of them finds its own.
     """
     beginning = begin(plan, settings, num_boost_round, engine_kwargs.get("xgb_model"))
-    calibration = _Calibration(plan, beginning.objective, calibrate, dtrain)
+    calibration = _Calibration(plan, beginning, calibrate, dtrain)
     return {
         "custom_metric": beginning.metric,
         **engine_kwargs,
@@ -257,9 +260,10 @@ class _LinkOfRound(xgboost.callback.TrainingCallback):
 class _Calibration(xgboost.callback.TrainingCallback):
     """Stores the link in the booster when training ends, while XGBoost has the margins of the training data at hand."""
 
-    def __init__(self, plan: Plan, objective: Objective, calibrate: bool, dtrain: xgboost.DMatrix | None) -> None:
+    def __init__(self, plan: Plan, beginning: Beginning, calibrate: bool, dtrain: xgboost.DMatrix | None) -> None:
         self._plan = plan
-        self._objective = objective
+        self._objective = beginning.objective
+        self._from_intercept = beginning.from_intercept
         self._calibrate = calibrate
         self._dtrain = dtrain
 
@@ -272,7 +276,15 @@ class _Calibration(xgboost.callback.TrainingCallback):
 
         known = self._calibrate and dtrain is not None
         weight = weights_of_engine(dtrain.get_weight()) if known else None
-        link = self._plan.link_after(kept_rounds(model), margin if known else None, weight, processes=COLLECTIVE)
+        # A worker without rows has no base_margin, and all of them fit the link or none does.
+        elsewhere = known and COLLECTIVE.sum(np.array([dtrain.get_base_margin().size])).any()
+        link = self._plan.link_after(
+            kept_rounds(model),
+            margin if known else None,
+            weight,
+            from_intercept=self._from_intercept and not elsewhere,
+            processes=COLLECTIVE,
+        )
         store_link(model, link)
         return model
 

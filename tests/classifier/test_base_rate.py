@@ -63,6 +63,18 @@ def test_dropped_negatives_are_put_right(engine):
 
 
 @both_engines
+def test_it_holds_where_training_goes_on_from_another_model(engine):
+    of_engine = "xgb_model" if engine is xgboost_classifier else "init_model"
+    other_X, other_y, _, _ = rare_positives(seed=5, base=-2.0)
+    estimator = engine(n_estimators=3)
+    first = FocalClassifier(estimator, FocalLoss(0)).fit(X, Y).estimator_
+    plain = FocalClassifier(estimator, FocalLoss(0)).fit(other_X, other_y, **{of_engine: first})
+    assert plain.predict_proba(other_X)[:, 1].mean() == pytest.approx(other_y.mean(), rel=1e-5)
+    there = FocalClassifier(estimator, FocalLoss(0), base_rate=0.01).fit(other_X, other_y, **{of_engine: first})
+    np.testing.assert_allclose(there.predict_proba(other_X), adapted(plain, other_X, 0.01), rtol=2e-6)
+
+
+@both_engines
 def test_the_given_base_rate_holds_whatever_the_weights(engine):
     weights = {"class_weight": {0: 1, 1: 8}}
     there = FocalClassifier(engine(), FocalLoss(), base_rate=0.03, **weights).fit(X, Y, WEIGHT)

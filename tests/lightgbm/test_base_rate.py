@@ -49,6 +49,32 @@ def test_boosters_and_their_files_are_about_it(case, loss, tmp_path):
         assert engine.link_of(again).to_json() == engine.link_of(there).to_json()
 
 
+OTHER = rare_positives(3000, seed=5, base=-2.0)[:2]
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(0), FocalLoss(2)], ids=repr)
+@pytest.mark.parametrize("start", ["zero", "model"])
+def test_the_mean_is_the_base_rate_wherever_training_starts(start, loss):
+    rate = OTHER[1].mean()
+    if start == "zero":
+        params, arguments = {**PARAMS, "boost_from_average": False}, {}
+    else:
+        params, arguments = PARAMS, {"init_model": engine.train(PARAMS, data(), 3, loss=loss)}
+    booster, without = (
+        engine.train(params, lgb.Dataset(*OTHER), 3, loss=loss, calibrate=calibrate, **arguments)
+        for calibrate in (True, False)
+    )
+    assert engine.link_of(booster).base_rate == pytest.approx((rate,))
+    assert engine.predict_proba(booster, OTHER[0])[:, 1].mean() == pytest.approx(rate, rel=1e-5)
+    assert engine.predict_proba(without, OTHER[0])[:, 1].mean() != pytest.approx(rate, rel=0.02)
+    np.testing.assert_array_equal(without.predict(OTHER[0], raw_score=True), booster.predict(OTHER[0], raw_score=True))
+
+
+def test_cross_entropy_from_its_own_intercept_needs_no_shift():
+    booster = engine.train(PARAMS, lgb.Dataset(*OTHER), 3, loss=FocalLoss(0))
+    assert engine.link_of(booster).shift == (0.0,)
+
+
 def test_training_goes_on_with_the_base_rate_of_its_own_call():
     X, loss = features(), FocalLoss(2)
     first = engine.train(PARAMS, data(), 3, loss=loss, base_rate=0.002)

@@ -64,16 +64,44 @@ def test_a_refitted_model_knows_its_population():
     booster = engine.train(PARAMS, lgb.Dataset(X, Y), 12, loss=FocalLoss(2, alpha="balanced"), base_rate=0.2)
     refitted = engine.refit(booster, OTHER_X, OTHER_Y)
     link = engine.link_of(refitted)
-    assert link.base_rate == link.trained_base_rate == pytest.approx((OTHER_Y.mean(),))
+    assert link.base_rate == pytest.approx((OTHER_Y.mean(),))
+    assert link.trained_base_rate == engine.link_of(booster).trained_base_rate
     assert link.alpha_follows_base_rate
+    balanced_anew = engine.link_of(engine.refit(booster, OTHER_X, OTHER_Y, loss=FocalLoss(2, alpha="balanced")))
+    assert balanced_anew.trained_base_rate == link.base_rate
     elsewhere = engine.link_of(engine.refit(booster, OTHER_X, OTHER_Y, base_rate=0.01))
     assert elsewhere.base_rate == (0.01,)
     margin = refitted.predict(X, raw_score=True)
     np.testing.assert_array_equal(elsewhere.classes(margin), link.classes(margin))
 
 
-def test_a_refitted_model_is_right_on_the_new_data():
-    booster = engine.train(PARAMS, lgb.Dataset(X, Y), 30, loss=FocalLoss(2))
+def test_decisions_are_balanced_on_the_new_data_whether_the_loss_is_given_or_not():
+    loss = FocalLoss(2, alpha="balanced")
+    booster = engine.train(PARAMS, lgb.Dataset(X, Y), 12, loss=loss)
+    test_X, _, _, _ = rare_positives(seed=2, base=-3.0)
+    alerted = []
+    for given in (None, loss):
+        refitted = engine.refit(booster, OTHER_X, OTHER_Y, 0.5, loss=given)
+        link = engine.link_of(refitted)
+        margin = refitted.predict(test_X, raw_score=True)
+        np.testing.assert_array_equal(link.classes(margin), link.probabilities(margin)[:, 1] > OTHER_Y.mean())
+        alerted.append(link.classes(margin).mean())
+    assert alerted[0] == pytest.approx(alerted[1], rel=0.1)
+
+
+def test_monotone_constraints_are_not_dropped_in_silence():
+    free, bound = (
+        engine.train({**PARAMS, "monotone_constraints": signs}, lgb.Dataset(X, Y), 2, loss=FocalLoss(2))
+        for signs in ([0] * X.shape[1], [1] * X.shape[1])
+    )
+    engine.refit(free, X, Y)
+    with pytest.warns(RuntimeWarning, match="monotone_constraints, which refitted leaves may break"):
+        engine.refit(bound, X, Y)
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(0), FocalLoss(2)], ids=repr)
+def test_a_refitted_model_is_right_on_the_new_data(loss):
+    booster = engine.train(PARAMS, lgb.Dataset(X, Y), 30, loss=loss)
     refitted = engine.refit(booster, OTHER_X, OTHER_Y, 0.5)
     test_X, test_y, _, _ = rare_positives(seed=2, base=-3.0)
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from instances import TRAINED, NumpyFocalLoss
 from lightgbm_data import PARAMS, data, features
+from parity_lightgbm import Reset
 from problems import rare_positives
 from sklearn.metrics import average_precision_score
 
-from gbm_focal import AsymmetricLoss, FocalLoss
+from gbm_focal import AsymmetricLoss, FocalClassifier, FocalLoss
 
 lgb = pytest.importorskip("lightgbm")
 engine = pytest.importorskip("gbm_focal.lightgbm")
@@ -163,3 +164,30 @@ def test_who_replaces_lightgbm_train_never_sees_an_unfinished_booster(monkeypatc
     monkeypatch.setattr(lgb, "train", logged)
     X, y, _, _ = rare_positives(500)
     engine.train({"verbosity": -1, "num_threads": 1}, lgb.Dataset(X, y), 2, loss=FocalLoss(2))
+
+
+DART = {**PARAMS, "boosting": "dart", "drop_rate": 0.5, "skip_drop": 0.0}
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(0), FocalLoss(2)], ids=repr)
+def test_calibration_leaves_dart_its_trees(loss):
+    # Where the objective is in Python, LightGBM's draws of the first round depend on what was in memory.
+    params, begin_draws_anew = {**DART, "boost_from_average": False}, Reset(1)
+    calibrated, bare = (
+        engine.train(params, data(), 8, loss=loss, calibrate=calibrate, callbacks=[begin_draws_anew])
+        for calibrate in (True, False)
+    )
+    X, y, _, _ = rare_positives()
+    np.testing.assert_array_equal(calibrated.predict(X, raw_score=True), bare.predict(X, raw_score=True))
+    assert engine.predict_proba(calibrated, X)[:, 1].mean() == pytest.approx(y.mean(), rel=1e-5)
+    assert calibrated.params.get("skip_drop") == 0.0
+
+
+def test_dart_is_not_evaluated_on_its_training_data():
+    train_set = data()
+    with pytest.raises(ValueError, match="would drop trees from the finished model"):
+        engine.train(DART, train_set, 3, loss=FocalLoss(2), valid_sets=[data(seed=1, reference=train_set), train_set])
+    X, y, _, _ = rare_positives()
+    estimator = lgb.LGBMClassifier(n_estimators=3, n_jobs=1, verbosity=-1, boosting_type="dart")
+    with pytest.raises(ValueError, match="would drop trees from the finished model"):
+        FocalClassifier(estimator).fit(X, y, eval_set=[(X, y)])

@@ -369,6 +369,11 @@ def importances(side):
     return [margin(booster, matrix()), *(np.log([score[f"f{i}"] for i in range(5)]) for score in scores)]
 
 
+def fitted_margin(side, model, X):
+    fitted = model.estimator_ if isinstance(side, Ours) else model
+    return fitted.predict(X, output_margin=True)
+
+
 def estimates(problem=binary, kind=xgb.XGBClassifier, **params):
     """Fit a classifier with parameters."""
 
@@ -380,12 +385,23 @@ def estimates(problem=binary, kind=xgb.XGBClassifier, **params):
     return run
 
 
+def estimates_from_elsewhere(problem=binary, kind=xgb.XGBClassifier, **params):
+    """Fit a classifier that starts where its parameters say."""
+
+    def run(side):
+        X, y, w = problem()
+        model = side.classifier(kind, **params).fit(X, y.astype(int), sample_weight=w)
+        return [fitted_margin(side, model, rows) for rows in (X, problem(seed=1)[0])]
+
+    return run
+
+
 def estimates_and_goes_on(side):
     X, y, w = binary()
     begun = side.classifier(n_estimators=5).fit(X, y, sample_weight=w)
     begun = begun.estimator_ if isinstance(side, Ours) else begun
     model = side.classifier(n_estimators=5).fit(X, y, sample_weight=w, xgb_model=begun)
-    return [model.predict_proba(X)]
+    return [fitted_margin(side, model, X)]
 
 
 def estimates_from_a_start(side):
@@ -522,12 +538,12 @@ CASES = [
     Case("importances", importances),
     # Classifiers.
     Case("`XGBClassifier`", estimates(n_estimators=10)),
-    Case("`XGBClassifier`, three classes", estimates(three_classes, n_estimators=10, base_score=0.5)),
+    Case("`XGBClassifier`, three classes", estimates_from_elsewhere(three_classes, n_estimators=10, base_score=0.5)),
     Case("`XGBClassifier`, early stopping", estimates_and_stops),
     Case("`XGBRFClassifier`", estimates(kind=xgb.XGBRFClassifier, n_estimators=10, learning_rate=1.0)),
     Case("`XGBClassifier`, categories", estimates(with_categories, n_estimators=10, enable_categorical=True)),
     Case("`XGBClassifier`, missing values", estimates(with_gaps, n_estimators=10)),
-    Case("`XGBClassifier(base_score=...)`", estimates(n_estimators=10, base_score=0.2)),
+    Case("`XGBClassifier(base_score=...)`", estimates_from_elsewhere(n_estimators=10, base_score=0.2)),
     Case("`XGBClassifier`, continuation", estimates_and_goes_on),
     Case("`XGBClassifier` of `Objective`", estimates_by_hand),
     # What is refused.

@@ -90,6 +90,38 @@ def test_training_goes_on_with_the_base_rate_of_its_own_call():
     )
 
 
+OTHER = rare_positives(3000, seed=5, base=-2.0)[:2]
+LEAVES_ONLY = {"process_type": "update", "updater": "refresh", "refresh_leaf": True}
+
+
+@pytest.mark.filterwarnings("ignore:.*You have manually specified the `updater`")
+@pytest.mark.parametrize("loss", [FocalLoss(0), FocalLoss(2)], ids=repr)
+@pytest.mark.parametrize("start", ["base_score", "base_margin", "model", "refresh"])
+def test_the_mean_is_the_base_rate_wherever_training_starts(start, loss):
+    matrix, params, arguments = xgb.DMatrix(*OTHER), dict(PARAMS), {}
+    if start == "base_score":
+        params["base_score"] = 0.3
+    elif start == "base_margin":
+        matrix.set_base_margin(np.full(matrix.num_row(), -1.0))
+    else:
+        arguments["xgb_model"] = engine.train(PARAMS, data(), 3, loss=loss)
+        params.update(LEAVES_ONLY if start == "refresh" else {})
+    booster = engine.train(params, matrix, 3, loss=loss, **arguments)
+    rate = OTHER[1].mean()
+    assert engine.link_of(booster).base_rate == pytest.approx((rate,))
+    assert engine.predict_proba(booster, matrix)[:, 1].mean() == pytest.approx(rate, rel=1e-5)
+    bare = engine.predict_proba(booster, matrix, loss=loss)[:, 1].mean()
+    assert bare != pytest.approx(rate, rel=0.02)  # so there was something to do
+    without = engine.train(params, matrix, 3, loss=loss, calibrate=False, **arguments)
+    np.testing.assert_array_equal(margin(without, matrix), margin(booster, matrix))
+    assert engine.link_of(without).shift == (0.0,)
+
+
+def test_cross_entropy_from_its_own_intercept_needs_no_shift():
+    booster = engine.train(PARAMS, xgb.DMatrix(*OTHER), 3, loss=FocalLoss(0))
+    assert engine.link_of(booster).shift == (0.0,)
+
+
 @pytest.mark.parametrize("through", ["train", "classifier"])
 def test_checkpoints_are_about_it(tmp_path, through):
     X, y, _, _ = rare_positives(1000)
