@@ -110,7 +110,7 @@ def estimate(probabilities: Any, trained: Rates) -> Any:
     ----------
     probabilities : array-like of shape (n,), (n, 2), (n, K) or (n, L), or a Dask array
         Calibrated probabilities, in [0, 1], for the base rates `trained`; see the top of this module for the forms.
-        Of a Dask array each step, of which there are about five, computes a few sums of each part: persist it if it is
+        Of a Dask array each step, of which there are five to ten, computes a few sums of each part: persist it if it is
         dear.
     trained : float, array-like of shape (K,) or (L,), or dict by label
         The base rates that the probabilities stand for, as in `adapt`.
@@ -135,7 +135,9 @@ def estimate(probabilities: Any, trained: Rates) -> Any:
     Notes
     -----
     Alexandari, Kundaje and Shrikumar (ICML 2020) find this estimate the best there is where the probabilities are
-    calibrated, and poor where they are not: those of `predict_proba` are, if the model has not overfitted.
+    calibrated, and poor where they are not. A model is surer of its training data than of new rows, which matters where
+    positives have become rarer: calibrate it on held-out rows first, as docs/base_rates.md shows, and give their share
+    of positives as `trained`.
 
     References
     ----------
@@ -178,7 +180,7 @@ def checked_rates(name: str, rates: Any, kind: Kind, columns: int) -> Array:
     A dict is by the numbers of the classes.
     """
     if isinstance(rates, Mapping):
-        if kind != "multiclass" or sorted(rates) != list(range(columns)):
+        if kind != "multiclass" or set(rates) != set(range(columns)):
             wanted = {"binary": "a number", "multilabel": f"an array of {columns}"}
             wanted["multiclass"] = f"a rate for each of the classes 0 to {columns - 1}"
             raise ValueError(f"{name} is a dict of {list(rates)}: give {wanted[kind]}")
@@ -226,12 +228,10 @@ def _shares(name: str, rates: Any) -> Array:
         raise TypeError(f"{name} is a {type(rates).__name__}: give {name}.to_dict(), so that rates go by label")
     if np.ndim(rates) != 1:
         raise ValueError(f"{name}={rates!r} is of shape {np.shape(rates)}: give one number, or one for each column")
-    numbers = np.array([real(name, number, "[0, 1]") for number in np.asarray(rates).tolist()])
+    numbers = np.array([real(name, number, "(0, 1)") for number in np.asarray(rates).tolist()])
     for number in numbers.tolist():
         if not _CLOSEST <= number <= 1 - _CLOSEST:
-            raise ValueError(
-                f"{name}={number!r} is out of range: give a share inside (0, 1), at least {_CLOSEST:g} from its ends"
-            )
+            raise ValueError(f"{name}={number!r} is too near the ends of (0, 1): give a number {_CLOSEST:g} from them")
     return numbers
 
 

@@ -261,11 +261,11 @@ LABELS = [[0.2, 0.5, 0.9]]
 @pytest.mark.parametrize(
     ("p", "trained", "used", "message"),
     [
-        ([0.2], 0, 0.1, r"trained=0\.0 is out of range: give a share inside \(0, 1\)"),
-        ([0.2], 0.1, 1, r"used=1\.0 is out of range"),
+        ([0.2], 0, 0.1, r"trained=0 is out of range: give a number in \(0, 1\)"),
+        ([0.2], 0.1, 1, "used=1 is out of range"),
         ([0.2], 0.1, -0.1, r"used=-0\.1 is out of range"),
         ([0.2], 0.1, np.nan, r"used=nan is out of range"),
-        ([0.2], 0.1, 1e-20, r"used=1e-20 is out of range"),
+        ([0.2], 0.1, 1e-20, r"used=1e-20 is too near the ends of \(0, 1\): give a number 1e-15 from them"),
         ([0.2], "0.1", 0.1, "trained='0.1' is a str"),
         ([0.2], None, 0.1, "trained=None is a NoneType"),
         ([0.2], True, 0.1, "trained=True is a bool"),

@@ -152,7 +152,7 @@ def test_links_that_do_not_know_their_base_rate():
 @pytest.mark.parametrize(
     ("kind", "rate", "message"),
     [
-        ("binary", 0, r"base_rate=0\.0 is out of range: give a share inside \(0, 1\)"),
+        ("binary", 0, r"base_rate=0 is out of range: give a number in \(0, 1\)"),
         ("binary", 1.0, r"base_rate=1\.0 is out of range"),
         ("binary", "0.1", "base_rate='0.1' is a str"),
         ("binary", [0.1], r"of shape \(1,\): give one number, the share of label 1"),
@@ -163,6 +163,7 @@ def test_links_that_do_not_know_their_base_rate():
         ("multiclass", 0.1, "base_rate=0.1 is one number, but there are 3 classes"),
         ("multiclass", [0.1, 0.1, 0.1], "has the sum 0.3.*: give rates of classes with sum 1"),
         ("multiclass", {0: 0.1, 1: 0.2, 3: 0.7}, "give a rate for each of the classes 0 to 2"),
+        ("multiclass", {0: 0.1, 1: 0.2, "2": 0.7}, "give a rate for each of the classes 0 to 2"),
     ],
 )
 def test_base_rates_that_are_none(kind, rate, message):
@@ -187,3 +188,12 @@ def test_damaged_json_is_refused(change):
     del described["trained_base_rate"]
     with pytest.raises(ValueError, match="not the JSON description of a loss and its link"):
         Link.from_json(json.dumps(described))
+
+
+def test_rates_of_another_number_of_columns_are_refused():
+    link, _ = link_of_kind("multiclass")
+    link.require_columns(3)
+    of_four = Link.bare(link.loss.set_params(alpha=None), "multiclass")
+    of_four = replace(of_four, trained_base_rate=link.base_rate, base_rate=link.base_rate)
+    with pytest.raises(ValueError, match="base_rate has 3 numbers: give 4"):
+        of_four.require_columns(4)

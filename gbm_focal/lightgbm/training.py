@@ -56,9 +56,9 @@ def train(
         a model. Training from an `init_score` gets none.
     base_rate : float, array-like of shape (K,), or dict by class, optional
         Share of label 1 where the model will be used, if that is another than in `train_set`, because negatives were
-        dropped or rows weighted; of K classes one for each, with sum 1. `predict_proba` is
-        then about that population, here and after any saving and loading. The trees and the margins do not depend on
-        it, nor do metrics of evaluation sets. By default it is the (weighted) share in `train_set`.
+        dropped or rows weighted; of K classes one for each, with sum 1. `predict_proba` is then about that population,
+        here and after any saving and loading. The trees and the margins do not depend on it, nor do metrics of
+        evaluation sets. By default it is the (weighted) share in `train_set`.
     progress : bool, default False
         Show a bar over the rounds, where stderr is a terminal. Needs tqdm.
     **engine_kwargs

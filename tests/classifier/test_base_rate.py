@@ -226,7 +226,7 @@ def test_files_of_version_0_1_say_that_they_do_not_know_it(name):
 @pytest.mark.parametrize(
     ("problem", "rate", "message"),
     [
-        ("binary", 0, r"base_rate=0\.0 is out of range: give a share inside \(0, 1\)"),
+        ("binary", 0, r"base_rate=0 is out of range: give a number in \(0, 1\)"),
         ("binary", 1.0, r"base_rate=1\.0 is out of range"),
         ("binary", np.nan, "base_rate=nan is out of range"),
         ("binary", "0.1", "base_rate='0.1' is a str"),

@@ -38,7 +38,7 @@ def test_functions_are_those_of_one_machine(client, skewed, tmp_path):
     booster.save_model(tmp_path / "model.ubj")
     loaded = xgb.Booster(model_file=tmp_path / "model.ubj")
     np.testing.assert_allclose(engine.predict_proba(loaded, skewed.local()), found, atol=1e-7)
-    with pytest.raises(ValueError, match=r"base_rate=0\.0 is out of range"):
+    with pytest.raises(ValueError, match="base_rate=0 is out of range"):
         xgboost_train(client, PARAMS, skewed.matrix(), 8, loss=LOSS, base_rate=0)
 
 
