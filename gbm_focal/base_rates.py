@@ -9,7 +9,8 @@ Probabilities come in three forms. Two classes: of the positive class, shape (n,
 - a number: the rate of the positive class, which of (n, 2) is the second column;
 - K numbers with sum 1, in the order of the columns, or a dict by label: classes. The columns of a dict are its labels
   in sorted order, which is that of scikit-learn's `classes_`; its keys must be the labels themselves (of the numbers 2
-  and 10 the first is 2, of the words "2" and "10" it is "10");
+  and 10 the first is 2, of the words "2" and "10" it is "10"). A data frame whose columns have the labels as names may
+  have them in any order;
 - L numbers with another sum: labels. Those whose sum is 1, or nearly so, would be taken for classes, and are an error:
   go column by column, with a number for each.
 """
@@ -91,7 +92,7 @@ def adapt(probabilities: Any, trained: Rates, used: Rates) -> Any:
     [0.01, 0.083, 0.45]
     """
     collection = _collection(probabilities)
-    kind, (before, after) = _population(collection, trained=trained, used=used)
+    kind, (before, after) = _population(collection, _names_of(probabilities), trained=trained, used=used)
     shift = log_ratio(kind, before, after)
     if not _is_lazy(collection):
         return _adapted(collection, kind, shift)
@@ -157,7 +158,8 @@ def estimate(probabilities: Any, trained: Rates) -> Any:
     0.02
     """
     collection = _collection(probabilities)
-    kind, (before,) = _population(collection, trained=trained)
+    names = _names_of(probabilities)
+    kind, (before,) = _population(collection, names, trained=trained)
     if kind == "multilabel":
         sums = _over_parts(collection, kind)
         return np.array([_rate_of_label(sums, column, rate) for column, rate in enumerate(before.tolist())])
@@ -166,7 +168,7 @@ def estimate(probabilities: Any, trained: Rates) -> Any:
     if _is_number(trained):
         _warn_of_absent(rates, ["the negative class", "the positive class"])
         return float(rates[1])
-    labels = sorted(trained) if isinstance(trained, Mapping) else list(range(rates.size))
+    labels = _in_order("trained", trained, names) if isinstance(trained, Mapping) else list(range(rates.size))
     _warn_of_absent(rates, [f"class {label!r}" for label in labels])
     return dict(zip(labels, rates.tolist(), strict=True)) if isinstance(trained, Mapping) else rates
 
@@ -239,13 +241,13 @@ def _is_number(rates: Any) -> bool:
     return np.ndim(rates) == 0 and not isinstance(rates, Mapping)
 
 
-def _population(probabilities: Any, **rates: Any) -> tuple[Kind, list[Array]]:
-    """Return what the columns are, as all rates say alike, and the rates, checked."""
+def _population(probabilities: Any, names: list[Any] | None, **rates: Any) -> tuple[Kind, list[Array]]:
+    """Return what the columns are, as all rates say alike, and the rates in their order, checked."""
     columns = probabilities.shape[1] if probabilities.ndim == 2 else None
     kinds: dict[str, Kind] = {}
     numbers = []
     for name, given in rates.items():
-        kinds[name], checked = _form(name, given, columns)
+        kinds[name], checked = _form(name, given, columns, names)
         numbers.append(checked)
     if len(set(kinds.values())) > 1:
         sums = ", ".join(f"{name} has the sum {float(n.sum())!r}" for name, n in zip(rates, numbers, strict=True))
@@ -259,7 +261,7 @@ def _population(probabilities: Any, **rates: Any) -> tuple[Kind, list[Array]]:
     return next(iter(kinds.values())), numbers
 
 
-def _form(name: str, rates: Any, columns: int | None) -> tuple[Kind, Array]:
+def _form(name: str, rates: Any, columns: int | None, names: list[Any] | None) -> tuple[Kind, Array]:
     if isinstance(rates, Mapping):
         if columns != len(rates):
             shape = "(n,)" if columns is None else f"(n, {columns})"
@@ -267,10 +269,7 @@ def _form(name: str, rates: Any, columns: int | None) -> tuple[Kind, Array]:
                 f"{name} is a dict of {len(rates)} labels, but probabilities have shape {shape}: give a column for "
                 "each label, or a number as the rate of the positive class"
             )
-        try:
-            in_order = [rates[label] for label in sorted(rates)]
-        except TypeError as error:
-            raise TypeError(f"the labels {list(rates)} of {name} cannot be sorted: give labels of one type") from error
+        in_order = [rates[label] for label in _in_order(name, rates, names)]
         return "multiclass", checked_rates(name, in_order, "multiclass", columns)
     if _is_number(rates):
         number = checked_rates(name, rates, "binary", 1)
@@ -291,7 +290,27 @@ def _form(name: str, rates: Any, columns: int | None) -> tuple[Kind, Array]:
     return "multiclass" if away <= _SUM else "multilabel", numbers
 
 
+def _in_order(name: str, rates: Mapping[Any, float], names: list[Any] | None) -> list[Any]:
+    """Return the labels of a dict as the columns have them, which may have names."""
+    if names is not None and len(names) == len(rates) and set(names) == set(rates):
+        return names
+    if names is not None and names != list(range(len(names))):
+        raise ValueError(
+            f"probabilities have columns {names}, and {name} is a dict of {list(rates)}: give the columns the names of "
+            "the labels, or an array with columns in the sorted order of the labels"
+        )
+    try:
+        return sorted(rates)
+    except TypeError as error:
+        raise TypeError(f"the labels {list(rates)} of {name} cannot be sorted: give labels of one type") from error
+
+
 # ---- probabilities ----
+
+
+def _names_of(probabilities: Any) -> list[Any] | None:
+    """Return the names of a data frame's columns; 0, 1, ... where nobody has named them."""
+    return list(probabilities.columns) if hasattr(probabilities, "columns") else None
 
 
 def _collection(probabilities: Any) -> Any:

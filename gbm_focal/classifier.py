@@ -223,7 +223,13 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             raise TypeError(f"eval_set is a {type(eval_set).__name__}: give a list of pairs, [(X_valid, y_valid)]")
         engine = self._engines.first() if self.estimator is None else self._engines.of(self.estimator)
         estimator = engine.new_estimator({}) if self.estimator is None else self.estimator
+        if "sample_weight_eval_set" in fit_params:
+            if eval_sample_weight is not None:
+                raise ValueError("eval_sample_weight and sample_weight_eval_set are one argument: give it once")
+            eval_sample_weight = fit_params.pop("sample_weight_eval_set")
         if X_val is not None or y_val is not None:
+            if eval_sample_weight is not None:
+                raise ValueError("eval_sample_weight weighs eval_set: give the weights of X_val as sample_weight_val")
             if X_val is None or y_val is None or eval_set is not None:
                 raise ValueError("give X_val and y_val, both of them, or eval_set=[(X_valid, y_valid)]")
             eval_set, eval_sample_weight = [(X_val, y_val)], None if sample_weight_val is None else [sample_weight_val]
@@ -242,8 +248,6 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         training.totals.require_all_classes()
         if self.pos_label is None:
             training.labels.warn_of_common_positives(loss, training.totals)
-        if "sample_weight_eval_set" in fit_params:
-            eval_sample_weight = fit_params.pop("sample_weight_eval_set")
         eval_weights = evaluation_weights(eval_set or [], eval_sample_weight, fit_params.pop("eval_class_weight", None))
         evaluated = [
             # Engines know the training data again by identity; LightGBM does not let them stop the training.
@@ -254,8 +258,9 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         ]
         stopping = None if evaluated else engine.stops_early(estimator, fit_params)
         if stopping and self.validation_fraction is None:
+            held_out = "validation_fraction" in self.get_params(deep=False)  # Dask's form holds out nothing
             raise ValueError(
-                f"{stopping} needs rows to stop on: give FocalClassifier(validation_fraction=0.1), or "
+                f"{stopping} needs rows to stop on: give {'validation_fraction=0.1, or ' if held_out else ''}"
                 "fit(..., eval_set=[(X_valid, y_valid)]), through a pipeline as STEP__eval_set with features that are "
                 "transformed already, or leave it out"
             )

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -135,8 +136,10 @@ def _not_readable(path: Path, error: Exception) -> ValueError:
 
 
 def plain(value: Any) -> Any:
-    """Python's number for NumPy's."""
-    return value.item() if isinstance(value, np.generic) else value
+    """Python's number for NumPy's, and a float for a fraction."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
+    return float(value) if isinstance(value, Real) and not isinstance(value, int | float) else value
 
 
 def plain_part(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -147,10 +150,11 @@ def plain_part(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]
 
 
 def pairs(by_label: Any) -> Any:
-    """Numbers by label as pairs, because the keys of JSON are words; numbers in an array as a list."""
+    """Numbers by label as pairs, because the keys of JSON are words; several numbers as a list."""
     if isinstance(by_label, Mapping):
         return [[plain(label), plain(number)] for label, number in by_label.items()]
-    return by_label.tolist() if isinstance(by_label, np.ndarray | np.generic) else by_label
+    several = isinstance(by_label, list | tuple) or np.ndim(by_label) == 1
+    return [plain(number) for number in by_label] if several else plain(by_label)
 
 
 def of_pairs(stored: Any) -> Any:

@@ -86,6 +86,24 @@ def test_a_dict_goes_by_sorted_labels_as_classes_do():
     assert estimate(columns, 0.6) == pytest.approx(estimate([0.2, 0.9], 0.6), rel=1e-14)
 
 
+def test_columns_with_names_go_by_them():
+    rates = {"fraud": 0.2, "ok": 0.5, "unclear": 0.3}
+    used = {"fraud": 0.1, "ok": 0.1, "unclear": 0.8}
+    p = pd.DataFrame([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1], [0.9, 0.1, 0]], columns=list(rates))
+    other = p[["ok", "unclear", "fraud"]]
+    np.testing.assert_allclose(adapt(other, rates, used), adapt(p, rates, used)[:, [1, 2, 0]], rtol=1e-14)
+    assert estimate(other, rates) == pytest.approx(estimate(p, rates), rel=1e-9)
+    unnamed = p.set_axis(range(3), axis=1)
+    np.testing.assert_array_equal(adapt(unnamed, rates, used), adapt(p, rates, used))
+    of_numbers = p.set_axis([2, 0, 1], axis=1)
+    assert estimate(of_numbers, dict(enumerate([0.5, 0.3, 0.2]))) == pytest.approx(
+        dict(zip([2, 0, 1], estimate(p, rates).values(), strict=True)), rel=1e-9
+    )
+    for function, given in ((adapt, (rates, used)), (estimate, (rates,))):
+        with pytest.raises(ValueError, match=r"have columns \['a', 'b', 'c'\], and trained is a dict of \['fraud'"):
+            function(p.set_axis(["a", "b", "c"], axis=1), *given)
+
+
 # ---- estimates ----
 
 

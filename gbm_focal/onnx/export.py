@@ -124,12 +124,13 @@ def to_onnx(model: Any, *, target_opset: int | None = None) -> onnx.ModelProto:
     """
     newest = onnx.defs.onnx_opset_version()
     opset = OLDEST_OPSET if target_opset is None else target_opset
-    if not isinstance(opset, int) or isinstance(opset, bool) or not OLDEST_OPSET <= opset <= newest:
+    whole = isinstance(opset, int | np.integer) and not isinstance(opset, bool)
+    if not whole or not OLDEST_OPSET <= opset <= newest:
         raise ValueError(
             f"target_opset={target_opset!r} is not supported: give a whole number from {OLDEST_OPSET} to {newest}, the "
             f"newest that onnx {onnx.__version__} knows, or None"
         )
-    return scorer_of(model).as_model(opset)
+    return scorer_of(model).as_model(int(opset))
 
 
 def scorer_of(model: Any) -> Scorer:

@@ -54,10 +54,11 @@ def _add_tree(to: Ensemble, number: int, root: Mapping[str, Any], column: int, m
             to.member(number, node, feature, chosen, left, right, False, numbers)
             continue
         kind, threshold = content["missing_type"], content["threshold"]
-        if missing_types.setdefault(feature, kind) != kind:
+        known = missing_types.setdefault(feature, kind)
+        if known != kind and "Zero" in (known, kind):
             raise ValueError(
-                f"feature {feature} has missing values of type {missing_types[feature]!r} in some trees and {kind!r} "
-                "in others, because training went on with other parameters: train in one go"
+                f"feature {feature} has missing values of type {known!r} in some trees and {kind!r} in others, because "
+                "training went on with another zero_as_missing: train in one go"
             )
         # Where LightGBM has seen no missing value, it takes one for 0.
         missing_left = threshold >= 0 if kind == "None" else content["default_left"]

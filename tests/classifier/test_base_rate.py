@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 import zipfile
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -255,3 +256,23 @@ def test_base_rates_that_are_none(engine, problem, rate, message):
 def test_none_is_no_base_rate_to_go_to():
     with pytest.raises(TypeError, match="base_rate=None is a NoneType"):
         FocalClassifier(xgboost_classifier(n_estimators=1)).fit(X, Y).at_base_rate(None)
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [np.float32(0.5), np.float32(0.25), 0.125, 0.125],
+        (Fraction(1, 4), Fraction(1, 4), Fraction(3, 8), 0.125),
+        {0: Fraction(1, 4), 1: np.float64(0.75)},
+        np.array(0.25),
+        Fraction(1, 4),
+    ],
+    ids=str,
+)
+def test_files_hold_whatever_kind_of_number_a_rate_is(rates, tmp_path):
+    X, y = PROBLEMS["classes" if isinstance(rates, list | tuple) else "binary"]()
+    model = FocalClassifier(xgboost_classifier(n_estimators=2), base_rate=rates).fit(X, y)
+    model.save_model(tmp_path / "model.zip")
+    loaded = FocalClassifier.load_model(tmp_path / "model.zip")
+    np.testing.assert_array_equal(loaded.base_rate_, model.base_rate_)
+    np.testing.assert_array_equal(clone(loaded).fit(X, y).predict_proba(X), model.predict_proba(X))

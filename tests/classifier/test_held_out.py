@@ -155,6 +155,11 @@ def test_bad_input():
         model.fit(X, Y, eval_set=[(X, Y)], X_val=X, y_val=Y)
     with pytest.raises(ValueError, match="sample_weight_val weighs X_val and y_val"):
         model.fit(X, Y, sample_weight_val=W)
+    for name in ("eval_sample_weight", "sample_weight_eval_set"):
+        with pytest.raises(ValueError, match="give the weights of X_val as sample_weight_val"):
+            model.fit(X, Y, X_val=X, y_val=Y, **{name: [W]})
+    with pytest.raises(ValueError, match="are one argument: give it once"):
+        model.fit(X, Y, eval_set=[(X, Y)], eval_sample_weight=[W], sample_weight_eval_set=[W])
 
 
 def test_rare_labels_lie_in_both_parts():

@@ -176,6 +176,8 @@ def test_evaluation_sets_and_early_stopping(client, skewed):
         np.testing.assert_allclose(model.predict_proba(valid.dX).compute(), expected.predict_proba(valid.X), atol=1e-5)
     with pytest.raises(ValueError, match="eval_class_weight is not possible on Dask: give eval_sample_weight"):
         model.fit(skewed.dX, skewed.dy, eval_set=[(valid.dX, valid.dy)], eval_class_weight=[{0: 1, 1: 2}])
+    with pytest.raises(ValueError, match=r"needs rows to stop on: give fit\(.*eval_set="):
+        model.fit(skewed.dX, skewed.dy)
     stopping = estimators(early_stopping_round=2)["lightgbm"][0]
     with pytest.raises(ValueError, match="early_stopping_round=2 is not possible with LightGBM on Dask"):
         DaskFocalClassifier(stopping, client=client).fit(skewed.dX, skewed.dy)

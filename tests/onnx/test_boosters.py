@@ -151,6 +151,17 @@ def test_trees_of_lightgbm(params):
         assert_scores_of(booster, rows, gbm_focal.lightgbm.predict_proba(booster, rows))
 
 
+def test_trees_of_lightgbm_that_went_on_with_data_of_other_gaps():
+    X, y = problem()
+    full = np.nan_to_num(X)
+    first = lightgbm_booster(full, y)
+    booster = lightgbm_booster(X, y, init_model=first)
+    kinds = {"None", "NaN"}
+    assert all(f"'missing_type': '{kind}'" in str(booster.dump_model()) for kind in kinds)
+    for rows in (X, full):
+        assert_scores_of(booster, rows, gbm_focal.lightgbm.predict_proba(booster, rows))
+
+
 def test_categories_of_lightgbm():
     X, y, unseen = with_categories()
     booster = lightgbm_booster(X, y, {"cat_smooth": 1}, categorical_feature=[5])

@@ -147,7 +147,7 @@ def test_example_in_the_docstring():
     assert (results.attempted, results.failed) == (6, 0)
 
 
-@pytest.mark.parametrize("opset", [13, 17, onnx.defs.onnx_opset_version()])
+@pytest.mark.parametrize("opset", [13, np.int64(17), onnx.defs.onnx_opset_version()])
 def test_versions_of_the_operators(opset):
     X, y = problem("classes")
     graph = to_onnx(FocalClassifier(xgboost_classifier(), AsymmetricLoss()).fit(X, y), target_opset=opset)
