@@ -18,7 +18,7 @@ from sklearn.utils import _safe_indexing, compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import saving
-from ._inputs import Array, check_hessian, on_host
+from ._inputs import Array, check_hessian, on_host, real
 from .base_rates import Rates
 from .boosting import ENGINES, Plan
 from .features import checked_features
@@ -49,6 +49,11 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     normalize : bool, default True
         Scale the loss so that its Hessian at the intercept is that of the logistic loss, and the engines'
         parameters that are compared with Hessians keep their meaning.
+    pseudo_count : float in [0, inf), default 0.0
+        Shrinks leaves of few positives: this times (1 - 2 pi)^2, where pi is the base rate, is added to the engine's L2
+        penalty of leaves (`reg_lambda`), so that it is nothing where classes are even. For rare positives a leaf's
+        relative risk is then estimated as if it had so many more of them, observed and expected. Not of K classes. 0
+        leaves `reg_lambda` as it is.
     class_weight : dict, "balanced" or None, default None
         Weights of the samples by class, multiplied with `sample_weight`. Unlike the loss's `alpha` they change
         the base rate that `predict_proba` stands for.
@@ -114,6 +119,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         hessian: Hessian = "fisher",
         max_step: float | None = 2.0,
         normalize: bool = True,
+        pseudo_count: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         pos_label: Any = None,
         base_rate: Rates | None = None,
@@ -125,6 +131,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.hessian = hessian
         self.max_step = max_step
         self.normalize = normalize
+        self.pseudo_count = pseudo_count
         self.class_weight = class_weight
         self.pos_label = pos_label
         self.base_rate = base_rate
@@ -134,7 +141,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copy, or a pickle of version 0.1, which had fewer parameters."""
         later = ("pos_label", "base_rate", "validation_fraction", "random_state")
-        super().__setstate__({**dict.fromkeys(later), **state})
+        super().__setstate__({**dict.fromkeys(later), "pseudo_count": 0.0, **state})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -274,6 +281,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             loss=loss,
             totals=training.totals,
             conditioning={"hessian": self.hessian, "max_step": self.max_step, "normalize": self.normalize},
+            pseudo_count=self.pseudo_count,
             metric=eval_metric,
             sample_weight=training.weight,
             eval_set=evaluated,
@@ -429,6 +437,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 "hessian": self.hessian,
                 "max_step": saving.plain(self.max_step),
                 "normalize": saving.plain(self.normalize),
+                "pseudo_count": saving.plain(self.pseudo_count),
                 "class_weight": saving.pairs(self.class_weight),
                 "pos_label": saving.plain(self.pos_label),
                 "base_rate": saving.pairs(self.base_rate),
@@ -485,6 +494,7 @@ class FocalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             best = description["best_iteration"]
             others = {name: parameters.get(name) for name in ("pos_label", "validation_fraction", "random_state")}
             others.update(class_weight=class_weight, base_rate=saving.of_pairs(parameters.get("base_rate")))
+            others["pseudo_count"] = real("pseudo_count", parameters.get("pseudo_count", 0.0), "[0, inf)")
             first = description.get("first_is_positive", False)
             if not isinstance(first, bool):
                 raise ValueError(f"first_is_positive={first!r} is neither true nor false")

@@ -57,7 +57,7 @@ class Engine(abc.ABC):
             Labels from 0.
         plan : Plan
             An engine honours all of it: `BaseObjective` takes `loss`, `conditioning` and `totals`, `BaseMetric` the
-            metric, and `Plan.link_after` makes the link.
+            metric, `Plan.penalty` goes to the penalty of leaves, and `Plan.link_after` makes the link.
         fit_params : dict
             What `FocalClassifier.fit` was given beyond its own parameters.
 

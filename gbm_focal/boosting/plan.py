@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from .._inputs import Array
+from .._inputs import Array, real
 from ..base_rates import checked_rates
 from ..link import Link, keeps_the_base_rate
 from ..losses import ClassTotals, Loss
@@ -28,6 +29,8 @@ class Plan:
         Of the training data, in whatever processes they lie.
     conditioning : dict
         `hessian`, `max_step` and `normalize`, the keywords of `BaseObjective`.
+    pseudo_count : float
+        See `penalty`.
     metric : str, callable or None
         As the user names it; `metric_named` makes of it what `BaseMetric` takes.
     sample_weight : array-like of shape (n,) or None
@@ -46,6 +49,7 @@ class Plan:
     loss: Loss
     totals: ClassTotals
     conditioning: Mapping[str, Any] = field(default_factory=dict)
+    pseudo_count: float = 0.0
     metric: Any = None
     sample_weight: Any = None
     eval_set: list[tuple[Any, Any]] = field(default_factory=list)
@@ -54,6 +58,7 @@ class Plan:
     base_rate: Any = None
 
     def __post_init__(self) -> None:
+        real("pseudo_count", self.pseudo_count, "[0, inf)")
         if self.base_rate is not None:  # before training, not after
             checked_rates("base_rate", self.base_rate, self.totals.kind, self.totals.positive.size)
 
@@ -64,6 +69,20 @@ class Plan:
     def intercepts(self) -> Array:
         """Return the margins at which training starts."""
         return self.loss_after(1).intercepts(self.totals)
+
+    def penalty(self) -> float:
+        """Return what an engine adds to its L2 penalty of leaves, so that few positives move them less.
+
+        It is K (1 - 2 pi)^2, where K is `pseudo_count` and pi the base rate; of several labels a row the mean over
+        them, because an engine has one penalty; of classes 0. The score of a leaf, the sum of y - p, has the variance
+        H, the sum of p (1 - p), and, where all p are pi, the skewness (1 - 2 pi) / sqrt(H). A Newton step is thus
+        divided by 1 + K skewness^2: it is halved where the skewness is 1 / sqrt(K). For rare positives it is, to first
+        order, the step to the posterior mean of the leaf's relative risk under the prior Gamma(K, K) of Poisson counts,
+        (observed + K) / (expected + K) (Clayton and Kaldor, Biometrics 1987, for maps of rare diseases).
+        """
+        if self.totals.kind == "multiclass":
+            return 0.0
+        return float(self.pseudo_count * np.mean((1 - 2 * self.totals.base_rates()) ** 2))
 
     def link_after(
         self,

@@ -35,7 +35,7 @@ class DaskFocalClassifier(FocalClassifier):
     estimator : DaskXGBClassifier, DaskLGBMClassifier or None, default None
         The engine with its parameters; it is cloned, never changed. None: `DaskXGBClassifier` if XGBoost is
         installed, else `DaskLGBMClassifier`.
-    loss, hessian, max_step, normalize, class_weight, pos_label, base_rate
+    loss, hessian, max_step, normalize, pseudo_count, class_weight, pos_label, base_rate
         As for `FocalClassifier`.
     client : distributed.Client or None, default None
         None: the client of the estimator, or else the current one. It is not part of a pickled classifier.
@@ -75,6 +75,7 @@ class DaskFocalClassifier(FocalClassifier):
         hessian: Hessian = "fisher",
         max_step: float | None = 2.0,
         normalize: bool = True,
+        pseudo_count: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         pos_label: Any = None,
         base_rate: Rates | None = None,
@@ -86,6 +87,7 @@ class DaskFocalClassifier(FocalClassifier):
             hessian=hessian,
             max_step=max_step,
             normalize=normalize,
+            pseudo_count=pseudo_count,
             class_weight=class_weight,
             pos_label=pos_label,
             base_rate=base_rate,
@@ -186,6 +188,7 @@ class DaskFocalClassifier(FocalClassifier):
             hessian=self.hessian,
             max_step=self.max_step,
             normalize=self.normalize,
+            pseudo_count=self.pseudo_count,
             class_weight=self.class_weight,
             pos_label=self.pos_label,
             base_rate=self.base_rate,

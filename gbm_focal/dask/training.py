@@ -28,6 +28,7 @@ def xgboost_train(
     hessian: Hessian = "fisher",
     max_step: float | None = 2.0,
     normalize: bool = True,
+    pseudo_count: float = 0.0,
     calibrate: bool = True,
     base_rate: Rates | None = None,
     **engine_kwargs: Any,
@@ -38,7 +39,7 @@ def xgboost_train(
     ----------
     client : distributed.Client
         One that is not asynchronous.
-    params, loss, hessian, max_step, normalize, calibrate, base_rate
+    params, loss, hessian, max_step, normalize, pseudo_count, calibrate, base_rate
         As for `gbm_focal.xgboost.train`.
     dtrain : xgboost.dask.DaskDMatrix or DaskQuantileDMatrix
         Its weights and its base_margin count.
@@ -76,7 +77,7 @@ def xgboost_train(
     classes = classes_of(settings)
     totals = checked_totals("dtrain", totals_of_matrix(client, dtrain, classes), classes)
     conditioning = {"hessian": hessian, "max_step": max_step, "normalize": normalize}
-    plan = Plan(loss, totals, conditioning, base_rate=base_rate)
+    plan = Plan(loss, totals, conditioning, pseudo_count, base_rate=base_rate)
     arguments = arguments_of_training(plan, settings, num_boost_round, calibrate, engine_kwargs)
     result: dict[str, Any] = xgboost_dask.train(client, dtrain=dtrain, num_boost_round=num_boost_round, **arguments)
     warn_if_no_split(result["booster"])

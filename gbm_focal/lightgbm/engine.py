@@ -21,6 +21,7 @@ from .parameters import (
     ALIASES,
     checked_parameters,
     early_stopping_in,
+    penalty,
     require_no_training_margins,
     starts_at_zero,
 )
@@ -70,7 +71,7 @@ class LightGBM(Engine):
         beginning = begin(plan, estimator.n_estimators, start, metric, at_zero=starts_at_zero(given))
         objective: Any = beginning.objective
         of_metric: Any = beginning.metric
-        model = clone(estimator).set_params(metric="None", feature_pre_filter=False)
+        model = clone(estimator).set_params(metric="None", feature_pre_filter=False, **penalty(plan, given))
         eval_set = plan.eval_set
         patterns = Patterns(plan.totals.positive.size)
         if plan.totals.kind == "multilabel":

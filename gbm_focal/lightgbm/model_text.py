@@ -15,6 +15,7 @@ from ..link import Link
 from ..losses import Loss
 
 _ENTRY = re.compile(r"^\[gbm_focal: (.*)\]$", re.MULTILINE)
+_PARAMETER = re.compile(r"^\[(\w+): (.*)\]$", re.MULTILINE)
 _TREE = re.compile(r"^num_leaves=(\d+)$.*?^shrinkage=(\S+)$", re.MULTILINE | re.DOTALL)
 
 
@@ -57,6 +58,11 @@ def complete(booster: lightgbm.Booster, link: Link, intercept: Array) -> None:
         for number, tree in enumerate(booster.dump_model(num_iteration=1)["tree_info"]):
             for leaf in range(tree["num_leaves"]):
                 booster.set_leaf_output(number, leaf, booster.get_leaf_output(number, leaf) + intercept[number])
+
+
+def parameters_of(booster: lightgbm.Booster) -> dict[str, str]:
+    """Return the parameters of the training, as a booster stores them; LightGBM before 4.7 does not read them."""
+    return dict(_PARAMETER.findall(booster.model_to_string(num_iteration=1)))
 
 
 def shrinkages_of(booster: lightgbm.Booster) -> list[tuple[float, int]]:

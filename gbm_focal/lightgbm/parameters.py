@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..boosting import NO_METRIC
+from ..boosting import NO_METRIC, Plan
 
 # Metrics of the order of the margins: right whatever the link is.
 _RANKING_METRICS = NO_METRIC | {"auc", "average_precision"}
@@ -16,6 +16,7 @@ ALIASES = {
     "is_unbalance": ("is_unbalance", "unbalance", "unbalanced_sets"),
     "early_stopping_round": ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"),
     "linear_tree": ("linear_tree", "linear_trees"),
+    "lambda_l2": ("lambda_l2", "reg_lambda", "lambda"),
     "num_class": ("num_class", "num_classes"),
     "scale_pos_weight": ("scale_pos_weight",),
     "sigmoid": ("sigmoid",),
@@ -89,6 +90,12 @@ def checked_parameters(params: Mapping[str, Any], of_data_set: Mapping[str, Any]
             )
     settings.update(boosting=boosting, metric=metric)
     return settings
+
+
+def penalty(plan: Plan, given: Mapping[str, Any]) -> dict[str, float]:
+    """Return the L2 penalty of leaves, with that of the plan."""
+    name = next((alias for alias in ALIASES["lambda_l2"] if alias in given), "lambda_l2")
+    return {name: float(given.get(name) or 0) + plan.penalty()}
 
 
 def early_stopping_in(given: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from .._inputs import Array, labels, on_host, real, weights
 from ..base_rates import Rates
 from ..boosting import Plan, checked_totals
 from ..losses import ClassTotals, Hessian, Loss
-from .model_text import complete, link_of, shrinkages_of
+from .model_text import complete, link_of, parameters_of, shrinkages_of
 from .objective import Objective
 from .parameters import starts_at_zero
 
@@ -88,9 +88,10 @@ def refit(
     decay_rate = real("decay_rate", decay_rate, "[0, 1]")
     link = link_of(booster)
     refitted = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=-1))
-    if refitted.params.get("path_smooth"):
+    settings = parameters_of(refitted)
+    if float(settings.get("path_smooth", 0)):
         raise ValueError("path_smooth ties a leaf to those above it, which a model does not keep: train anew")
-    if any(refitted.params.get("monotone_constraints") or ()):
+    if any(sign not in "0," for sign in settings.get("monotone_constraints", "")):
         warnings.warn(
             "the model was trained under monotone_constraints, which refitted leaves may break, as in LightGBM's own "
             "refit: train anew if they must hold",
@@ -116,10 +117,10 @@ def refit(
         sample_weight=weighted,
         base_rate=base_rate,
     )
-    from_intercept = init_score is None and not starts_at_zero(refitted.params)
+    from_intercept = init_score is None and not starts_at_zero(settings)
     start = plan.intercepts() if from_intercept else np.zeros(columns)
     margin = _starting_margin(init_score, start, y.shape[0])
-    _refit_leaves(refitted, leaves, plan, y, margin, start, decay_rate)
+    _refit_leaves(refitted, settings, leaves, plan, y, margin, start, decay_rate)
     known = (lambda: margin) if calibrate and init_score is None else None
     fitted = plan.link_after(leaves.shape[1] // columns, known, from_intercept=from_intercept and decay_rate == 0)
     if loss is None and link.alpha_follows_base_rate:  # its alpha is the number at which that training balanced
@@ -139,7 +140,14 @@ def _starting_margin(init_score: ArrayLike | None, start: Array, rows: int) -> A
 
 
 def _refit_leaves(
-    booster: lightgbm.Booster, leaves: Array, plan: Plan, y: Array, margin: Array, start: Array, decay_rate: float
+    booster: lightgbm.Booster,
+    settings: Mapping[str, str],
+    leaves: Array,
+    plan: Plan,
+    y: Array,
+    margin: Array,
+    start: Array,
+    decay_rate: float,
 ) -> None:
     """Change the leaves tree by tree, and let the margins, which begin at the start, follow."""
     by_column = margin.reshape(margin.shape[0], -1)
@@ -157,7 +165,7 @@ def _refit_leaves(
         new = shrinkage * _leaf_values(
             np.bincount(of_row, gradient[:, column], number),
             np.bincount(of_row, hessian[:, column], number),
-            booster.params,
+            settings,
         )
         start_here = start[column] if iteration == 0 else 0.0
         old = np.array([booster.get_leaf_output(tree, leaf) for leaf in range(number)])
@@ -167,9 +175,9 @@ def _refit_leaves(
         by_column[:, column] += (output - start_here)[of_row]
 
 
-def _leaf_values(gradient: Array, hessian: Array, params: Mapping[str, Any]) -> Array:
+def _leaf_values(gradient: Array, hessian: Array, settings: Mapping[str, str]) -> Array:
     """Return LightGBM's value of leaves with these sums of derivatives, before the learning rate."""
-    beyond_l1 = np.sign(gradient) * np.maximum(np.abs(gradient) - params["lambda_l1"], 0)
-    values: Array = -beyond_l1 / (hessian + _EPSILON + params["lambda_l2"])
-    largest = params["max_delta_step"]
+    l1, l2, largest = (float(settings.get(name, 0)) for name in ("lambda_l1", "lambda_l2", "max_delta_step"))
+    beyond_l1 = np.sign(gradient) * np.maximum(np.abs(gradient) - l1, 0)
+    values: Array = -beyond_l1 / (hessian + _EPSILON + l2)
     return np.clip(values, -largest, largest) if largest > 0 else values

@@ -17,7 +17,7 @@ from ..link import Link
 from ..losses import ClassTotals, Hessian, Loss, require_loss
 from .model_text import complete, link_of
 from .objective import AtFullMargin, Metric, Objective
-from .parameters import checked_parameters, drops_trees, require_no_training_margins, starts_at_zero
+from .parameters import checked_parameters, drops_trees, penalty, require_no_training_margins, starts_at_zero
 
 
 def train(
@@ -29,6 +29,7 @@ def train(
     hessian: Hessian = "fisher",
     max_step: float | None = 2.0,
     normalize: bool = True,
+    pseudo_count: float = 0.0,
     calibrate: bool = True,
     base_rate: Rates | None = None,
     progress: bool = False,
@@ -49,6 +50,9 @@ def train(
     loss : Loss
     hessian, max_step, normalize
         See `Objective`.
+    pseudo_count : float in [0, inf), default 0.0
+        Shrinks leaves of few positives: this times (1 - 2 pi)^2, where pi is the base rate, is added to `lambda_l2`.
+        See `Plan.penalty <gbm_focal.boosting.Plan.penalty>`. 0 leaves `lambda_l2` as it is.
     calibrate : bool, default True
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `train_set` is the base rate; see `gbm_focal.link.Link`. The trees and the margins are not touched.
@@ -111,7 +115,8 @@ def train(
         require_no_training_margins(settings)
     totals = checked_totals("train_set", ClassTotals.of(label, weight, classes=classes), classes)
     conditioning = {"hessian": hessian, "max_step": max_step, "normalize": normalize}
-    plan = Plan(loss, totals, conditioning, base_rate=base_rate)
+    plan = Plan(loss, totals, conditioning, pseudo_count, base_rate=base_rate)
+    settings.update(penalty(plan, settings))
     at_zero = users_start or starts_at_zero(settings)
     beginning = begin(plan, num_boost_round, engine_kwargs.get("init_model"), at_zero=at_zero)
     settings["objective"] = beginning.objective

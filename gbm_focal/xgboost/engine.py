@@ -52,7 +52,7 @@ class XGBoost(Engine):
             objective=beginning.objective,
             eval_metric=beginning.metric,
             disable_default_eval_metric=True,
-            **beginning.base_score,
+            **beginning.parameters,
         )
         fit_params = {"sample_weight": plan.sample_weight, "verbose": False, **fit_params}
         if beginning.start is not None:

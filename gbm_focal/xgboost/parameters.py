@@ -14,6 +14,7 @@ from ..boosting import Plan
 # Metrics of the order of the margins: right whatever the link is.
 _RANKING_METRICS = ("auc", "aucpr", "map", "ndcg", "pre")  # with an end such as "@5"
 # Older versions have one base_score for all columns.
+_LAMBDA = 1.0  # XGBoost's default
 _HAS_VECTOR_BASE_SCORE = tuple(int(part) for part in xgboost.__version__.split(".")[:2]) >= (3, 1)
 
 
@@ -71,15 +72,19 @@ def device_of(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
-def stores_intercepts(plan: Plan) -> bool:
-    """Whether XGBoost has room for the intercepts of all columns."""
-    return _HAS_VECTOR_BASE_SCORE or plan.totals.positive.size == 1
+def penalty(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the L2 penalty of leaves, with that of the plan."""
+    added = plan.penalty()
+    if not added or given.get("booster") == "gblinear":  # whose penalty is of coefficients
+        return {}
+    name = next((name for name in ("lambda", "reg_lambda") if given.get(name) is not None), "reg_lambda")
+    return {name: float(given.get(name, _LAMBDA) if given.get(name) is not None else _LAMBDA) + added}
 
 
 def base_score(plan: Plan) -> dict[str, Any]:
     """Return the parameter base_score, XGBoost's way of storing the intercept: its sigmoid, as float32."""
     totals, intercept = plan.totals, plan.intercepts()
-    if not stores_intercepts(plan):
+    if totals.positive.size > 1 and not _HAS_VECTOR_BASE_SCORE:
         return {"base_score": 0.5}
     if totals.kind == "multiclass":  # of multi:softprob the margin itself
         return {"base_score": intercept.tolist()}

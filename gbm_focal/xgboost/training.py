@@ -17,7 +17,7 @@ from ..link import Link
 from ..losses import Hessian, Loss, require_loss
 from .collective import COLLECTIVE
 from .objective import Metric, Objective
-from .parameters import base_score, checked_parameters, classes_of, device_of, stores_intercepts
+from .parameters import base_score, checked_parameters, classes_of, device_of, penalty
 
 _ATTRIBUTE = "gbm_focal"
 
@@ -31,6 +31,7 @@ def train(
     hessian: Hessian = "fisher",
     max_step: float | None = 2.0,
     normalize: bool = True,
+    pseudo_count: float = 0.0,
     calibrate: bool = True,
     base_rate: Rates | None = None,
     progress: bool = False,
@@ -52,6 +53,9 @@ def train(
     loss : Loss
     hessian, max_step, normalize
         See `Objective`.
+    pseudo_count : float in [0, inf), default 0.0
+        Shrinks leaves of few positives: this times (1 - 2 pi)^2, where pi is the base rate, is added to `lambda`. See
+        `Plan.penalty <gbm_focal.boosting.Plan.penalty>`. 0 leaves `lambda` as it is.
     calibrate : bool, default True
         Shift the log-odds of `predict_proba` by a constant, stored beside the loss, so that their mean over
         `dtrain` is the base rate; see `gbm_focal.link.Link`. The trees and the margins are not touched.
@@ -99,7 +103,7 @@ def train(
     totals = checked_totals("dtrain", COLLECTIVE.totals(y, weight, classes), classes)
     del y, weight
     conditioning = {"hessian": hessian, "max_step": max_step, "normalize": normalize}
-    plan = Plan(loss, totals, conditioning, base_rate=base_rate)
+    plan = Plan(loss, totals, conditioning, pseudo_count, base_rate=base_rate)
     arguments = arguments_of_training(plan, settings, num_boost_round, calibrate, engine_kwargs, dtrain)
     with bar_of_rounds(progress, num_boost_round) as bar:
         arguments["callbacks"] = [*counting(bar), *arguments["callbacks"]]
@@ -113,8 +117,8 @@ class Beginning:
     """What every training begins with, whoever runs its rounds: `train`, Dask, or a scikit-learn class."""
 
     start: xgboost.Booster | None  # the model to continue
-    base_score: dict[str, Any]  # the parameter, unless the start is another
-    from_intercept: bool  # or from a model, or from where the user or an old XGBoost says
+    parameters: dict[str, Any]  # those that the plan sets: the penalty, and base_score unless the start is another
+    from_intercept: bool  # or from a model, or from where the user says
     objective: Objective
     metric: Metric
     storing: xgboost.callback.TrainingCallback
@@ -140,8 +144,9 @@ def begin(
     resolved = plan.loss_after(first_round + rounds)
     Link.bare(resolved).to_json()  # so that a parameter that cannot be stored fails before training, not after
     of_metric = Metric(resolved, metric, device=device).relative_to(plan.totals).of_one_training()
-    from_intercept = from_intercept and stores_intercepts(plan)
-    return Beginning(start, score, from_intercept, objective, of_metric, _LinkOfRound(plan, first_round))
+    return Beginning(
+        start, {**score, **penalty(plan, given)}, from_intercept, objective, of_metric, _LinkOfRound(plan, first_round)
+    )
 
 
 def arguments_of_training(
@@ -161,7 +166,7 @@ def arguments_of_training(
     return {
         "custom_metric": beginning.metric,
         **engine_kwargs,
-        "params": {**settings, **beginning.base_score},
+        "params": {**settings, **beginning.parameters},
         "obj": beginning.objective,
         "xgb_model": beginning.start,
         "callbacks": [beginning.storing, *(engine_kwargs.get("callbacks") or ()), calibration],

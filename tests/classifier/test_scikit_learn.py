@@ -41,7 +41,7 @@ OF_TOO_FEW_ROWS = {
         *("sample_weights_not_an_array", "sample_weights_shape", "sample_weights_not_overwritten"),
         *("estimator_sparse_array", "estimator_sparse_matrix", "f_contiguous_array_estimator"),
         *("classifier_data_not_an_array", "methods_sample_order_invariance", "methods_subset_invariance"),
-        *("fit2d_1feature", "dict_unchanged", "fit2d_predict1d"),
+        *("fit2d_1feature", "dict_unchanged", "fit2d_predict1d", "dtype_object"),
     ],
 }
 OF_LABELS = ["representation_invariance", "output_format_predict", "output_format_predict_proba"]

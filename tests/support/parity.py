@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 from gbm_focal import FocalLoss
 
 TOLERANCE = 1e-5  # of margins, absolute
-SAME_LOSS = {"loss": FocalLoss(0), "max_step": None}
+SAME_LOSS = {"loss": FocalLoss(0), "max_step": None, "pseudo_count": 0}
 
 
 class Case(NamedTuple):

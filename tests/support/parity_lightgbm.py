@@ -57,7 +57,9 @@ class Ours:
         return lgb.cv(params, data, rounds, return_cvbooster=True, feval=engine.Metric(SAME_LOSS["loss"]), **kwargs)
 
     def classifier(self, **params):
-        return FocalClassifier(lgb.LGBMClassifier(**{**ESTIMATOR, **params}), SAME_LOSS["loss"], max_step=None)
+        return FocalClassifier(
+            lgb.LGBMClassifier(**{**ESTIMATOR, **params}), SAME_LOSS["loss"], max_step=None, pseudo_count=0
+        )
 
 
 def dataset(problem=binary, seed=0, **kwargs):
@@ -127,7 +129,12 @@ def one_against_the_rest(side):
         booster = side.train({**params, "objective": "multiclassova"}, dataset(three_classes))
     else:
         booster = engine.train(
-            {**PARAMS, **params}, dataset(three_classes), 10, loss=AsymmetricLoss(0, 0, 0), max_step=None
+            {**PARAMS, **params},
+            dataset(three_classes),
+            10,
+            loss=AsymmetricLoss(0, 0, 0),
+            max_step=None,
+            pseudo_count=0,
         )
     return [booster.predict(features(three_classes), raw_score=True)]
 

@@ -50,7 +50,7 @@ class Ours:
         return xgb.cv(params, matrix, rounds, obj=objective, custom_metric=metric, **kwargs)
 
     def classifier(self, kind=xgb.XGBClassifier, **params):
-        return FocalClassifier(kind(**{**ESTIMATOR, **params}), SAME_LOSS["loss"], max_step=None)
+        return FocalClassifier(kind(**{**ESTIMATOR, **params}), SAME_LOSS["loss"], max_step=None, pseudo_count=0)
 
 
 def matrix(problem=binary, seed=0, kind=xgb.DMatrix, **kwargs):
@@ -360,7 +360,7 @@ def probabilities(side):
     if isinstance(side, Native):
         positive = side.train({}, matrix()).predict(matrix(seed=1))
         return [np.column_stack([1 - positive, positive])]
-    return [engine.predict_proba(side.train({}, matrix()), matrix(seed=1))]
+    return [engine.predict_proba(side.train({}, matrix(), calibrate=False), matrix(seed=1))]
 
 
 def importances(side):
@@ -380,6 +380,8 @@ def estimates(problem=binary, kind=xgb.XGBClassifier, **params):
     def run(side):
         X, y, w = problem()
         model = side.classifier(kind, **params).fit(X, y.astype(int), sample_weight=w)
+        if "base_score" in START:
+            return [fitted_margin(side, model, rows) for rows in (X, problem(seed=1)[0])]
         return [model.predict_proba(X), model.predict_proba(problem(seed=1)[0]), model.predict(X)]
 
     return run
@@ -419,7 +421,7 @@ def estimates_and_stops(side):
         sets["eval_sample_weight"] = sets.pop("sample_weight_eval_set")
     model.fit(X, y, sample_weight=w, **sets, **({} if ours else {"verbose": False}))
     fitted = model.estimator_ if ours else model
-    return [model.predict_proba(X_valid), np.array([fitted.best_iteration])]
+    return [fitted_margin(side, model, X_valid), np.array([fitted.best_iteration])]
 
 
 CASES = [
