@@ -12,8 +12,8 @@ defaults, and judged on the other half. A thinned set with fewer than --fewest p
 
 The methods are the engines' own logistic losses, without and with weights for the positives and with
 max_delta_step 1; gbdtCBL's and CatBoost's losses, where they are installed; and ours. --losses, --max-step,
---normalize and --hessian say which of ours, for an ablation, and --shrinkage by how many pseudo-counts of positives
-leaves are shrunk, with our losses and the engine's own; `FocalClassifier()`, with all its defaults, is always there.
+--normalize and --hessian say which of ours, for an ablation, and --pseudo-count by how many positives leaves are
+shrunk, with our losses and the engine's own; `FocalClassifier()`, with all its defaults, is always there.
 
 Scores: average precision, and log loss in units of the base rate's own, 1 where nothing is learned. A method is
 compared with the logistic loss of its own engine by the ratio of the means over the halves: one ratio a thinned set,
@@ -104,7 +104,7 @@ class Method(NamedTuple):
     package: str = "gbm_focal"
     loss: Loss | None = None
     options: dict[str, Any] = {}  # noqa: RUF012  # of the engine, or how our loss is conditioned
-    shrinkage: float = 0.0  # see `lambda_of`
+    pseudo_count: float = 0.0
 
     @property
     def title(self) -> str:
@@ -132,22 +132,20 @@ def parameters_of(method: Method, y: Array) -> dict[str, Any]:
 
 
 def lambda_of(method: Method, y: Array) -> float:
-    """Return the engine's own lambda, and `shrinkage` pseudo-counts of positives where these are rare.
+    """Return the engine's own lambda, and for its own losses what `pseudo_count` adds for ours; see `Plan.penalty`."""
+    added = 0.0 if method.loss is not None else method.pseudo_count * float(1 - 2 * y.mean()) ** 2
+    return LAMBDA[method.engine] + added
 
-    The score of a leaf, the sum of p - y, has the variance H, the sum of p (1 - p), and where all p are alike the
-    skewness (1 - 2 p) / sqrt(H). With K (1 - 2 pi)^2 added to lambda a leaf's Newton step is divided by
-    1 + K skewness^2: it is halved where the skewness is 1 / sqrt(K). For rare positives it is, to first order, the step
-    to the posterior mean of the leaf's relative risk under the prior Gamma(K, K), (observed + K) / (expected + K);
-    where classes are even it is nothing.
-    """
-    return LAMBDA[method.engine] + method.shrinkage * float(1 - 2 * y.mean()) ** 2
+
+def ours_of(method: Method) -> dict[str, Any]:
+    return {**method.options, "pseudo_count": method.pseudo_count}
 
 
 def by_xgboost(method: Method, X: Array, y: Array, X_test: Array) -> Array:
     params = {"nthread": 1, "lambda": lambda_of(method, y)}
     data, test = xgboost.DMatrix(X, y, nthread=1), xgboost.DMatrix(X_test, nthread=1)
     if method.loss is not None:
-        booster = gbm_focal.xgboost.train(params, data, ROUNDS, loss=method.loss, **method.options)
+        booster = gbm_focal.xgboost.train(params, data, ROUNDS, loss=method.loss, **ours_of(method))
         return gbm_focal.xgboost.predict_proba(booster, test)[:, 1]
     params |= {"objective": "binary:logistic", **parameters_of(method, y)}
     objective = StatedFocal(2.0).objective if method.package == "gbdtCBL" else None
@@ -159,7 +157,7 @@ def by_lightgbm(method: Method, X: Array, y: Array, X_test: Array) -> Array:
     data = lightgbm.Dataset(X, y, params=params)
     params["lambda_l2"] = lambda_of(method, y)
     if method.loss is not None:
-        booster = gbm_focal.lightgbm.train(params, data, ROUNDS, loss=method.loss, **method.options)
+        booster = gbm_focal.lightgbm.train(params, data, ROUNDS, loss=method.loss, **ours_of(method))
         return gbm_focal.lightgbm.predict_proba(booster, X_test, num_threads=1)[:, 1]
     if method.package == "gbdtCBL":
         booster = lightgbm.train({"objective": StatedFocal(2.0).objective, **params}, data, ROUNDS)
@@ -194,19 +192,19 @@ def methods_of(options: argparse.Namespace) -> list[Method]:
         methods.append(Method(engine, "max_delta_step=1", options={"max_delta_step": 1}))
         methods.append(Method(engine, "gbdtCBL focal", "gbdtCBL"))
         methods.append(Method(engine, DEFAULT))
-        for shrinkage in options.shrinkage:
-            suffix = f", shrinkage={shrinkage:g}" if shrinkage else ""
-            if shrinkage:
-                methods.append(Method(engine, LOGISTIC + suffix, shrinkage=shrinkage))
+        for pseudo_count in options.pseudo_count:
+            suffix = f", pseudo_count={pseudo_count:g}" if pseudo_count else ""
+            if pseudo_count:
+                methods.append(Method(engine, LOGISTIC + suffix, pseudo_count=pseudo_count))
             settings = itertools.product(options.max_step, options.normalize, options.hessian)
             for (max_step, normalize, hessian), loss in itertools.product(settings, options.losses):
                 given = {"max_step": max_step, "normalize": normalize, "hessian": hessian}
                 changed = "".join(f", {key}={value}" for key, value in given.items() if value != USUAL[key])
-                methods.append(Method(engine, loss + changed + suffix, "gbm_focal", LOSSES[loss], given, shrinkage))
+                methods.append(Method(engine, loss + changed + suffix, "gbm_focal", LOSSES[loss], given, pseudo_count))
     return [method for method in methods if importlib.util.find_spec(method.package) is not None]
 
 
-USUAL = {name: FocalClassifier().get_params()[name] for name in ("max_step", "normalize", "hessian")}
+USUAL = {name: FocalClassifier().get_params()[name] for name in ("max_step", "normalize", "hessian", "pseudo_count")}
 
 
 # ---- data ----
@@ -271,7 +269,7 @@ def settings_of(method: Method, fingerprint: str, sampling: Sampling) -> str:
     """Return a short name of all that a row depends on besides its key."""
     packages = ("numpy", "gbm_focal", method.package, method.engine)
     parameters = None if method.loss is None else method.loss.to_json()
-    of_method = [method.options, parameters, method.shrinkage, USUAL if method.name == DEFAULT else None]
+    of_method = [method.options, parameters, method.pseudo_count, USUAL if method.name == DEFAULT else None]
     versions = [version(package) for package in packages]
     text = json.dumps([fingerprint, versions, of_method, sampling.rows, sampling.seed, ROUNDS, PROTOCOL])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -516,7 +514,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--normalize", nargs="+", type=truth, default=[USUAL["normalize"]], metavar="yes|no")
     parser.add_argument("--hessian", nargs="+", choices=["fisher", "exact"], default=[USUAL["hessian"]])
     words = "pseudo-counts of positives in each leaf, for our losses and logistic's (0)"
-    parser.add_argument("--shrinkage", nargs="+", type=float, default=[0.0], metavar="K", help=words)
+    parser.add_argument("--pseudo-count", nargs="+", type=float, default=[0.0], metavar="K", help=words)
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES), metavar="RATE")
     parser.add_argument("--rows", type=int, default=40_000, help="most negatives of a set (40,000)")
     parser.add_argument("--fewest", type=int, default=20, help="positives in a half (20)")
