@@ -78,7 +78,8 @@ def penalty(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
     if not added or given.get("booster") == "gblinear":  # whose penalty is of coefficients
         return {}
     name = next((name for name in ("lambda", "reg_lambda") if given.get(name) is not None), "reg_lambda")
-    return {name: float(given.get(name, _LAMBDA) if given.get(name) is not None else _LAMBDA) + added}
+    value = given.get(name)
+    return {name: (_LAMBDA if value is None else float(value)) + added}
 
 
 def base_score(plan: Plan) -> dict[str, Any]:

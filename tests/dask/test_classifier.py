@@ -187,6 +187,15 @@ def test_evaluation_sets_and_early_stopping(client, skewed):
         )
 
 
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+def test_leaves_of_few_positives_are_shrunk_by_the_rate_of_all_workers(client, skewed, name):
+    estimator = estimators()[name][0]
+    model = DaskFocalClassifier(estimator, pseudo_count=3, client=client).fit(skewed.dX, skewed.dy)
+    added = 3 * (1 - 2 * skewed.y.mean()) ** 2
+    assert model.estimator_.get_params()["reg_lambda"] == pytest.approx(added + (name == "xgboost"))
+    assert model.to_local().pseudo_count == 3
+
+
 def test_what_the_classifier_refuses(client, skewed):
     estimator = estimators()["xgboost"][0]
     model = DaskFocalClassifier(estimator, client=client)
