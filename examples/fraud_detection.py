@@ -4,7 +4,8 @@
 
 simulates 200,000 card transactions, of which about 0.5 % are fraud, trains each engine with its own logistic
 loss, with `scale_pos_weight`, and with three losses of gbm_focal, prints a table of scores on held-out rows, and
-draws precision-recall and reliability curves to fraud_detection.png. It takes less than a minute and no network.
+draws precision-recall and reliability curves to fraud_detection.png. Then it decides which transactions to stop: within
+a team's budget, at a promised precision, and at the least cost in money. It takes less than a minute and no network.
 
 On data of your own, a CSV file with or without a header, name the column of labels and the label to find:
 
@@ -44,7 +45,16 @@ from tqdm import tqdm
 import gbm_focal.lightgbm
 import gbm_focal.xgboost
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss
-from gbm_focal.metrics import recall_at_alert_rate, reliability_curve
+from gbm_focal.metrics import (
+    cost_optimal_threshold,
+    expected_cost,
+    least_cost_threshold,
+    precision_at_top,
+    recall_at_alert_rate,
+    recall_at_top,
+    reliability_curve,
+    threshold_at_precision,
+)
 
 Array = NDArray[Any]
 
@@ -57,6 +67,8 @@ LEARNING_RATE = 0.1
 DEPTH = 3  # of XGBoost's trees; LightGBM grows by leaves and gets as many, 2**DEPTH
 THREADS = 1  # rounds as short as these gain little from more, and lose much where other programs are running
 ALERT_RATE = 0.01  # share of all rows that the fraud department has time to look at
+PROMISED, CONFIDENCE = 0.5, 0.9  # at least every second alert right, unless the sample is one of the tenth that mislead
+REVIEW = 5.0  # what an alert costs, right or wrong; a fraud that is missed costs its amount
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,7 @@ def main(argv: list[str] | None = None) -> None:
     jobs = [(engine, method) for engine in ENGINES for method in METHODS]
     results = [fit(engine, method, split) for engine, method in tqdm(jobs, desc="training", unit="model")]
     print_report(results, split)
+    print_decisions(next(result for result in results if result.method.loss is not None), split.test)
     draw(results, split.test, options.output)
     print(f"\nThe curves are in {options.output}")
 
@@ -449,6 +462,52 @@ def print_table(rows: list[dict[str, str]]) -> None:
         columns.append([align(cell, width) for cell in cells])
     for line in zip(*columns, strict=True):
         print("  ".join(line).rstrip())
+
+
+# ---- decisions ----
+
+
+def print_decisions(result: Result, test: Data) -> None:
+    """Choose thresholds on one half of the test part, and judge them on the other."""
+    number = len(test.label) // 2
+    known, later = test.take(np.arange(number)), test.take(np.arange(number, len(test.label)))
+    before, after = result.fitted.probability[:number], result.fitted.probability[number:]
+    print(f"\nDecisions by {result.engine} with {result.method.name}, on {len(later.label)} rows\n")
+
+    budget = max(round(ALERT_RATE * len(later.label)), 1)
+    precision, recall = (metric(later.label, after, budget) for metric in (precision_at_top, recall_at_top))
+    print(f"Budget of {budget} alerts: {precision:.0%} of them are right, {recall:.0%} of the positives are found.")
+
+    for confidence in (None, CONFIDENCE):
+        name = "on past rows" if confidence is None else f"with {confidence:.0%} confidence"
+        try:
+            threshold = threshold_at_precision(known.label, before, PROMISED, confidence=confidence)
+        except ValueError as error:
+            print(f"Precision {PROMISED:.0%} {name}: {error}")
+            continue
+        alert = after >= threshold
+        right = f"{later.label[alert].mean():.0%} of them are right" if alert.any() else "none"
+        print(f"Precision {PROMISED:.0%} {name}: {alert.sum()} alerts, {right}.")
+
+    if "amount" in test.features:
+        print_costs(known, later, before, after)
+
+
+def print_costs(known: Data, later: Data, before: Array, after: Array) -> None:
+    """Cost of a threshold for each row, by its amount, beside the best one for all rows, and beside no alerts."""
+    amounts = [part.features["amount"].to_numpy(float) for part in (known, later)]
+    costs = [
+        {"cost_false_negative": amount, "cost_false_positive": REVIEW, "cost_true_positive": REVIEW}
+        for amount in amounts
+    ]
+    single = least_cost_threshold(known.label, before, **costs[0])
+    of_rows = (after >= cost_optimal_threshold(**costs[1])).sum()  # no alert where the amount is less than a review
+    print(f"\nCost of 1,000 rows, where an alert costs {REVIEW:g} and a missed fraud its amount:")
+    print(f"  no alerts: {1000 * float((later.label * amounts[1]).mean()):.0f}")
+    cost = 1000 * expected_cost(later.label, after, threshold=single, **costs[1])
+    print(f"  one threshold for all, the best on past rows: {cost:.0f}, {(after >= single).sum()} alerts")
+    cost = 1000 * expected_cost(later.label, after, **costs[1])
+    print(f"  a threshold for each row, by its amount: {cost:.0f}, {of_rows} alerts")
 
 
 # ---- the curves ----

@@ -30,6 +30,12 @@ def test_fraud_detection_on_simulated_data(fraud_detection, tmp_path, capsys):
     table = capsys.readouterr().out
     for method in ("truth", "built-in logistic", "FocalLoss(gamma=2)", "AsymmetricLoss()", "BalancedCrossEntropy()"):
         assert method in table
+    assert "Budget of 5 alerts: " in table
+    costs = [
+        float(cost) for cost in re.findall(r"^  .*: (\d+)", table.partition("Cost of 1,000 rows")[2], re.MULTILINE)
+    ]
+    assert len(costs) == 3
+    assert costs[2] < costs[0]
     assert (tmp_path / "curves.png").stat().st_size > 20_000
 
 

@@ -29,12 +29,12 @@ def dask_names():
         }
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(9))
 def test_snippet(number, request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     xgb, lgb = pytest.importorskip("xgboost"), pytest.importorskip("lightgbm")
     snippets = [block.code for block in blocks_of(README) if block.language == "python"]
-    assert len(snippets) == 8
+    assert len(snippets) == 9
     if "ExtMem" in snippets[number] and not hasattr(xgb, "ExtMemQuantileDMatrix"):
         pytest.skip("XGBoost has ExtMemQuantileDMatrix from 3.0 on")
     X, y, _, _ = rare_positives()
@@ -53,10 +53,16 @@ def test_snippet(number, request, tmp_path, monkeypatch):
         "FocalClassifier": FocalClassifier,
         "FocalLoss": FocalLoss,
     }
+    if "threshold_at_precision" in snippets[number]:
+        model = FocalClassifier(names["XGBClassifier"](max_depth=3)).fit(X, y)
+        names.update(y_test=y, probability=model.predict_proba(X)[:, 1], amount=np.linspace(5, 500, y.size))
     if "dask" in snippets[number]:
         names.update(request.getfixturevalue("dask_names"))
     exec(snippets[number], names)
-    if "adapted" in names:
+    if "alert" in names:
+        assert y[names["probability"] >= names["threshold"]].mean() >= 0.3
+        assert 0 < names["alert"].mean() < 0.9
+    elif "adapted" in names:
         np.testing.assert_allclose([names["rate"], names["adapted"].mean()], y.mean(), rtol=0.1)
     elif "probability" in names:
         np.testing.assert_allclose(float(names["probability"].mean()), y.mean(), rtol=1e-3)
