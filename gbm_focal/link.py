@@ -180,7 +180,8 @@ class Link:
         negative = 1 - positive
         near_1 = (negative < _CANCELLED).reshape(z.shape[0], -1).any(axis=1)
         if near_1.any():
-            negative[near_1] = 1 / (1 + np.exp(self.loss.log_odds(z[near_1])))
+            odds_of_0 = np.exp(-self.loss.log_odds(z[near_1]))
+            negative[near_1] = odds_of_0 / (1 + odds_of_0)
         positive *= np.exp(np.asarray(self.shift, like=positive))
         total = positive + negative
         return negative / total, positive / total

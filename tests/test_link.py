@@ -13,7 +13,7 @@ from reference import truth
 from scipy.special import logit
 
 import gbm_focal.xgboost as engine
-from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss
+from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalLoss, Loss, PowerCrossEntropy
 from gbm_focal.base_rates import adapt
 from gbm_focal.link import Link
 from gbm_focal.losses import ClassTotals
@@ -34,6 +34,29 @@ def test_both_probabilities_keep_their_digits_whatever_the_shift(family, loss, k
         np.testing.assert_allclose(found, expected.astype(kind), rtol=2e-7 if kind == np.float32 else 2e-14, atol=2e-45)
         several = Link(loss, (shift, 0.0), "multilabel").probabilities(np.column_stack([margin, margin]))
         np.testing.assert_array_equal(several[:, 0], found[:, 1])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(FocalLoss(gamma) for gamma in (0, 2, 12)),
+        *(AsymmetricLoss(), AsymmetricLoss(1, 0.5, 0.2, 0.3), AsymmetricLoss(0.5, 2.5, 0)),
+        *(PowerCrossEntropy(power) for power in (0.5, 2, 20)),
+        BalancedCrossEntropy(0.98),
+    ],
+    ids=repr,
+)
+def test_far_margins_are_certain(loss, kind):
+    margin = np.array([60, 200, 360, 400, 700, 720, 1e4, 1e30], kind)
+    for shift in (-9.0, 0.0, 5.0):
+        link = Link(loss, (shift,))
+        negative, positive = link.probabilities(margin).T
+        np.testing.assert_array_equal(positive, 1)
+        assert np.all(negative < 1e-12)
+        assert np.all(np.diff(negative) <= 0)
+        assert np.all(np.diff(loss.log_odds(margin)) >= 0)
+        np.testing.assert_array_equal(link.classes(margin), 1)
 
 
 def test_link_that_cannot_reach_the_base_rate_warns():

@@ -253,9 +253,12 @@ class Loss(Formulas, BaseEstimator):  # type: ignore[misc]
             z = given.astype(np.float64)
             eta = np.maximum(self.posterior(z), tiny)
             high = eta > 0.5  # there 1 - posterior cancels, and the slopes do not
-            slopes = [np.maximum(np.abs(self.gradient_hessian(np.full_like(z, y), z)[0]), tiny) for y in (0, 1)]
+            slopes = [np.abs(self.gradient_hessian(np.full_like(z, y), z)[0]) for y in (0, 1)]
             low_odds = np.log(eta) - np.log1p(-np.where(high, 0.5, eta))
-            odds: Array = np.where(high, np.log(slopes[0]) - np.log(slopes[1]), low_odds)
+            high_odds = np.log(np.maximum(slopes[0], tiny)) - np.log(np.maximum(slopes[1], tiny))
+            # That of label 1 vanishes first, but the other may, too, as with a clip: their ratio then says nothing.
+            high_odds = np.where(slopes[1] < tiny, -np.log(tiny), high_odds)
+            odds: Array = np.where(high, high_odds, low_odds)
             return odds
 
     def to_json(self) -> str:
