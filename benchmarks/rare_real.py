@@ -68,6 +68,8 @@ from tqdm import tqdm
 import gbm_focal.lightgbm
 import gbm_focal.xgboost
 from gbm_focal import AsymmetricLoss, BalancedCrossEntropy, FocalClassifier, FocalLoss, Loss, PowerCrossEntropy
+from gbm_focal.boosting import Plan
+from gbm_focal.losses import ClassTotals
 
 Array = NDArray[Any]
 
@@ -133,8 +135,8 @@ def parameters_of(method: Method, y: Array) -> dict[str, Any]:
 
 def lambda_of(method: Method, y: Array) -> float:
     """Return the engine's own lambda, and for its own losses what `pseudo_count` adds for ours; see `Plan.penalty`."""
-    added = 0.0 if method.loss is not None else method.pseudo_count * float(1 - 2 * y.mean()) ** 2
-    return LAMBDA[method.engine] + added
+    plan = Plan(LOSSES["CrossEntropy"], ClassTotals.of(y), pseudo_count=method.pseudo_count)
+    return LAMBDA[method.engine] + (0.0 if method.loss is not None else plan.penalty())
 
 
 def ours_of(method: Method) -> dict[str, Any]:

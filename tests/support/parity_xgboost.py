@@ -375,25 +375,14 @@ def fitted_margin(side, model, X):
 
 
 def estimates(problem=binary, kind=xgb.XGBClassifier, **params):
-    """Fit a classifier with parameters."""
+    """Fit a classifier with parameters; if they say where to start, probabilities are not the engine's own."""
 
     def run(side):
         X, y, w = problem()
         model = side.classifier(kind, **params).fit(X, y.astype(int), sample_weight=w)
-        if "base_score" in START:
+        if "base_score" in {**ESTIMATOR, **params}:
             return [fitted_margin(side, model, rows) for rows in (X, problem(seed=1)[0])]
         return [model.predict_proba(X), model.predict_proba(problem(seed=1)[0]), model.predict(X)]
-
-    return run
-
-
-def estimates_from_elsewhere(problem=binary, kind=xgb.XGBClassifier, **params):
-    """Fit a classifier that starts where its parameters say."""
-
-    def run(side):
-        X, y, w = problem()
-        model = side.classifier(kind, **params).fit(X, y.astype(int), sample_weight=w)
-        return [fitted_margin(side, model, rows) for rows in (X, problem(seed=1)[0])]
 
     return run
 
@@ -540,12 +529,12 @@ CASES = [
     Case("importances", importances),
     # Classifiers.
     Case("`XGBClassifier`", estimates(n_estimators=10)),
-    Case("`XGBClassifier`, three classes", estimates_from_elsewhere(three_classes, n_estimators=10, base_score=0.5)),
+    Case("`XGBClassifier`, three classes", estimates(three_classes, n_estimators=10, base_score=0.5)),
     Case("`XGBClassifier`, early stopping", estimates_and_stops),
     Case("`XGBRFClassifier`", estimates(kind=xgb.XGBRFClassifier, n_estimators=10, learning_rate=1.0)),
     Case("`XGBClassifier`, categories", estimates(with_categories, n_estimators=10, enable_categorical=True)),
     Case("`XGBClassifier`, missing values", estimates(with_gaps, n_estimators=10)),
-    Case("`XGBClassifier(base_score=...)`", estimates_from_elsewhere(n_estimators=10, base_score=0.2)),
+    Case("`XGBClassifier(base_score=...)`", estimates(n_estimators=10, base_score=0.2)),
     Case("`XGBClassifier`, continuation", estimates_and_goes_on),
     Case("`XGBClassifier` of `Objective`", estimates_by_hand),
     # What is refused.
