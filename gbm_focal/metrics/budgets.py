@@ -155,21 +155,22 @@ def _look_at(
 
 def _with_found_dropped(row: Array, last: Array, positive: Array, entities: int, budget: float) -> _LookedAt:
     found = np.zeros(entities, dtype=bool)
-    hits, positives, groups = 0.0, 0, 0
-    begin = 0
+    hits, positives, groups, begin = 0.0, 0, 0, 0
     while begin < row.size:
         first = row.real[begin] // entities * entities  # of the pairs of this group
         end = int(place_of(row, first + entities - 1, "right"))
         today = row[begin:end][last[begin:end]]
         right = positive[slice(*np.searchsorted(positive.real, (first, first + entities)))]
         today, right = (of_pairs[~found[(of_pairs.real - first).astype(np.intp)]] for of_pairs in (today, right))
+        begin, groups = end, groups + 1
+        if not today.size:  # all of them were found before
+            continue
         entity = (right.real - first).astype(np.intp)
         today.real = right.real = 0
         today.sort()
         share, looked_at = _among_top(today, right, budget)
         found[entity[share == 1]] = True
-        hits, positives, groups = hits + looked_at.hits, positives + looked_at.positives, groups + 1
-        begin = end
+        hits, positives = hits + looked_at.hits, positives + looked_at.positives
     return _LookedAt(hits, positives, groups)
 
 
@@ -178,7 +179,7 @@ def _among_top(row: Array, positive: Array, budget: float) -> tuple[Array, _Look
 
     The rows, complex numbers of group and score, are in order; those of the score -inf are not there.
     """
-    start = np.flatnonzero(np.append(row.size > 0, row.real[1:] != row.real[:-1]))
+    start = np.flatnonzero(np.append(True, row.real[1:] != row.real[:-1]))
     end, group = np.append(start[1:], row.size), row.real[start]
     at = end - int(budget)
     edge = np.where(at >= start, row.imag[np.maximum(at, 0)], -np.inf)  # the score of the last that is looked at

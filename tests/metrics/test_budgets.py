@@ -108,6 +108,13 @@ def test_days_and_cards_may_be_called_anything(numbering, drop):
         assert precision_at_top(frame["y"], frame["score"], k, **columns) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
+def test_a_day_of_cards_that_were_all_found():
+    y, score, day, card = [1, 1, 0, 1], [0.9, 0.8, 0.2, 0.3], [1, 2, 3, 3], ["a", "a", "b", "c"]
+    budget = {"groups": day, "entities": card, "drop_found": True}
+    assert precision_at_top(y, score, 1, **budget) == pytest.approx(2 / 3)
+    assert recall_at_top(y, score, 1, **budget) == 1
+
+
 def test_many_days():
     random = np.random.default_rng(0)
     day, y, score = random.permutation(np.repeat(np.arange(3000), 2)), random.random(6000) < 0.2, random.random(6000)
