@@ -59,10 +59,10 @@ def labels(y_true: ArrayLike) -> Array:
 
 
 def scores(y_score: ArrayLike) -> Array:
-    """Return finite scores as a float64 array of shape (n,) or (n, L)."""
+    """Return finite scores as a float32 or float64 array of shape (n,) or (n, L), without a copy where they are one."""
     array = _numeric("y_score", y_score)
     _require(np.isfinite(array), "y_score", array, "finite numbers")
-    return array.astype(np.float64, copy=False)
+    return array if array.dtype == np.float32 and array.dtype.isnative else array.astype(np.float64, copy=False)
 
 
 def probabilities_in_rows(probabilities: ArrayLike) -> Array:

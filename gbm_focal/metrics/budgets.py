@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._inputs import Array, real
-from .problem import one_problem
+from .problem import one_problem, pairs, place_of
+
+_EXACT = 2**52  # whole numbers up to it, and the sum of two, are exact as float64
+_BLOCK = 2**16  # rows whose places among different values are in memory at once
 
 
 def precision_at_top(
@@ -122,61 +124,107 @@ def _look_at(
         raise ValueError(f"k={k!r} is no whole number: give one from 1 on")
     problem = one_problem(y_true, y_score, pos_label, None)
     rows = problem.score.size
-    group = np.zeros(rows, dtype=np.intp) if groups is None else _numbered("groups", groups, rows)
-    entity = np.arange(rows) if entities is None else _numbered("entities", entities, rows)
-    # Of each entity in each group the row with the highest score, and of equal ones one that is positive.
-    order = np.lexsort((problem.positive, problem.score, entity, group))
-    group, entity, score = group[order], entity[order], problem.score[order]
-    last = np.append((group[1:] != group[:-1]) | (entity[1:] != entity[:-1]), True)
-    first = np.append(0, np.flatnonzero(last)[:-1] + 1)
-    positive = np.logical_or.reduceat(problem.positive[order], first)
-    group, entity, score = group[last], entity[last], score[last]
-    number = int(group[-1]) + 1
-    if not drop_found:
-        return _LookedAt(float(np.sum(positive * _shares(group, score, budget))), int(np.sum(positive)), number)
-    return _with_found_dropped(positive, group, entity, score, budget)
+    budget = min(budget, rows)
+    group = None if groups is None else _Numbers.of("groups", groups, rows)
+    entity = None if entities is None else _Numbers.of("entities", entities, rows)
+    # One array for it all, which sorts in place: by group, or pair of group and entity, and of equal ones by score.
+    row = pairs(np.broadcast_to(0.0, rows), problem.score)
+    pair = row.real
+    if group is not None:
+        group.add_to(pair)
+    if entity is None:
+        positive = row[problem.positive]
+        row.sort()
+        return _among_top(row, positive, budget)[1]
+    if (1 if group is None else group.size) * entity.size > _EXACT:
+        raise ValueError(f"groups times entities are more than {_EXACT}: give the rows of fewer groups at once")
+    pair *= entity.size
+    entity.add_to(pair)
+    found = np.unique(pair[problem.positive])
+    row.sort()
+    last = np.append(pair[1:] != pair[:-1], True)  # has the highest score of its pair
+    positive = row[place_of(row, found, "right") - 1]
+    if drop_found:
+        return _with_found_dropped(row, last, positive, entity.size, budget)
+    for of_pairs in (row, positive):
+        np.floor_divide(of_pairs.real, entity.size, out=of_pairs.real)
+    np.copyto(row.imag, -np.inf, where=~last)
+    row.sort()
+    return _among_top(row, positive, budget)[1]
 
 
-def _with_found_dropped(positive: Array, group: Array, entity: Array, score: Array, budget: float) -> _LookedAt:
-    found = np.zeros(int(np.max(entity)) + 1, dtype=bool)
-    hits, positives = 0.0, 0
-    starts = np.append(np.flatnonzero(np.append(True, group[1:] != group[:-1])), group.size)
-    for begin, end in itertools.pairwise(starts):
-        here = np.arange(begin, end)[~found[entity[begin:end]]]
-        share = _shares(group[here], score[here], budget)
-        hits += float(np.sum(positive[here] * share))
-        positives += int(np.sum(positive[here]))
-        found[entity[here[positive[here] & (share == 1)]]] = True
-    return _LookedAt(hits, positives, starts.size - 1)
+def _with_found_dropped(row: Array, last: Array, positive: Array, entities: int, budget: float) -> _LookedAt:
+    found = np.zeros(entities, dtype=bool)
+    hits, positives, groups, begin = 0.0, 0, 0, 0
+    while begin < row.size:
+        first = row.real[begin] // entities * entities  # of the pairs of this group
+        end = int(place_of(row, first + entities - 1, "right"))
+        today = row[begin:end][last[begin:end]]
+        right = positive[slice(*np.searchsorted(positive.real, (first, first + entities)))]
+        today, right = (of_pairs[~found[(of_pairs.real - first).astype(np.intp)]] for of_pairs in (today, right))
+        begin, groups = end, groups + 1
+        if not today.size:  # all of them were found before
+            continue
+        entity = (right.real - first).astype(np.intp)
+        today.real = right.real = 0
+        today.sort()
+        share, looked_at = _among_top(today, right, budget)
+        found[entity[share == 1]] = True
+        hits, positives = hits + looked_at.hits, positives + looked_at.positives
+    return _LookedAt(hits, positives, groups)
 
 
-def _shares(group: Array, score: Array, budget: float) -> Array:
-    """Probability of each to be among those looked at, if tied ones are so in any order."""
-    if not group.size:
-        return np.empty(0)
-    order = np.lexsort((-score, group))
-    g, s = group[order], score[order]
-    new_group = np.append(True, g[1:] != g[:-1])
-    new_tie = new_group | np.append(True, s[1:] != s[:-1])
-    tie = np.cumsum(new_tie) - 1
-    start, size = np.flatnonzero(new_tie), np.bincount(tie)
-    before = start - np.flatnonzero(new_group)[(np.cumsum(new_group) - 1)[start]]
-    shares = np.empty(score.shape)
-    shares[order] = (np.clip(budget - before, 0, size) / size)[tie]
-    return shares
+def _among_top(row: Array, positive: Array, budget: float) -> tuple[Array, _LookedAt]:
+    """Probability of each positive to be among those looked at, if tied ones are so in any order; and their sums.
+
+    The rows, complex numbers of group and score, are in order; those of the score -inf are not there.
+    """
+    start = np.flatnonzero(np.append(True, row.real[1:] != row.real[:-1]))
+    end, group = np.append(start[1:], row.size), row.real[start]
+    at = end - int(budget)
+    edge = np.where(at >= start, row.imag[np.maximum(at, 0)], -np.inf)  # the score of the last that is looked at
+    from_edge, above = (np.searchsorted(row, pairs(group, edge), side) for side in ("left", "right"))
+    part = (budget - (end - above)) / np.maximum(above - from_edge, 1)
+    of = np.searchsorted(group, positive.real)
+    share = (positive.imag > edge[of]).astype(np.float64)
+    np.copyto(share, part[of], where=positive.imag == edge[of])
+    return share, _LookedAt(float(np.sum(share)), share.size, start.size)
 
 
-def _numbered(name: str, values: Any, rows: int) -> Array:
-    """Give each different value a number, in their order."""
-    array = np.asarray(values)
-    if array.shape != (rows,):
-        raise ValueError(f"{name} has shape {array.shape}: give one for each row, shape ({rows},)")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"{name}[{int(np.argmax(np.isnan(array)))}] is nan: give one for each row")
-    try:
-        _, numbers = np.unique(array, return_inverse=True)
-    except TypeError as error:
-        raise TypeError(
-            f"{name} holds values that have no order, such as {array[0]!r}: give numbers or words"
-        ) from error
-    return np.asarray(numbers)
+class _Numbers(NamedTuple):
+    """A whole number from 0 on for each value, in their order."""
+
+    values: Array
+    different: Array | None  # the values in order, of which the places are the numbers; None: value - lowest
+    lowest: int
+    size: int  # above all numbers
+
+    @classmethod
+    def of(cls, name: str, values: Any, rows: int) -> _Numbers:
+        """Check what was given for this many rows."""
+        array = np.asarray(values)
+        if array.shape != (rows,):
+            raise ValueError(f"{name} has shape {array.shape}: give one for each row, shape ({rows},)")
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise ValueError(f"{name}[{int(np.argmax(np.isnan(array)))}] is nan: give one for each row")
+        if array.dtype.kind in "iu":
+            lowest, highest = int(np.min(array)), int(np.max(array))
+            if highest - lowest < rows and max(highest, -lowest) < _EXACT:
+                return cls(array, None, lowest, highest - lowest + 1)
+        try:
+            different = np.unique(array)
+        except TypeError as error:
+            raise TypeError(
+                f"{name} holds values that have no order, such as {array[0]!r}: give numbers or words"
+            ) from error
+        return cls(array, different, 0, different.size)
+
+    def add_to(self, numbers: Array) -> None:
+        """Add the numbers of the rows to those of float64 that are there."""
+        if self.different is None:
+            numbers -= self.lowest
+            np.add(numbers, self.values, out=numbers, dtype=np.float64)
+            return
+        for begin in range(0, numbers.size, _BLOCK):
+            block = slice(begin, begin + _BLOCK)
+            numbers[block] += np.searchsorted(self.different, self.values[block])

@@ -114,7 +114,7 @@ def expected_calibration_error(
     errors = []
     for problem in problems(y_true, y_score, pos_label, sample_weight):
         number = _bins_of(problem, bins, strategy)
-        excess = np.bincount(number, problem.weight * (problem.score - problem.positive))
+        excess = np.bincount(number, problem.weight * np.subtract(problem.score, problem.positive, dtype=np.float64))
         errors.append(np.abs(excess).sum() / problem.weight.sum())
     return float(np.mean(errors))
 
@@ -129,12 +129,19 @@ def _bins_of(problem: Problem, bins: int, strategy: Binning) -> Array:
         return np.searchsorted(np.linspace(0, 1, int(count) + 1)[1:-1], problem.score)
     if strategy not in ("quantile", "positives"):
         raise ValueError(f"strategy={strategy!r} is not known: give 'uniform', 'quantile' or 'positives'")
-    # Equal scores share a bin: that of the middle of their weight among all weights in order.
-    _, group = np.unique(problem.score, return_inverse=True)
-    mass = np.bincount(group, problem.weight if strategy == "quantile" else problem.weight * problem.positive)
-    upper = np.cumsum(mass)
-    if upper[-1] == 0:
+    return np.searchsorted(_edges(problem, int(count), strategy), problem.score, "right")
+
+
+def _edges(problem: Problem, bins: int, strategy: Binning) -> Array:
+    """Return from which score on each bin but the first goes.
+
+    Equal scores share a bin: that of the middle of their weight among all weights in order. So a bin begins with the
+    lowest score whose middle has at most `rest` above it: the highest from which on there is more, or the next.
+    """
+    tail = problem.tail() if strategy == "quantile" else problem.tail_of_positives()
+    if tail.total == 0:
         raise ValueError("y_true holds no positives, so there are no bins of equally many: take another strategy")
-    middle = (upper - mass / 2) / upper[-1]
-    number: Array = np.minimum(np.floor(middle * count), count - 1).astype(np.int64)[group]
-    return number
+    rest = tail.total * np.arange(bins - 1, 0, -1) / bins
+    edge = np.array([tail.highest_with(np.nextafter(weight, np.inf)) for weight in rest])
+    middle = (tail.at_least(edge) + tail.above(edge)) / 2
+    return np.where(middle <= rest, edge, np.nextafter(edge, np.inf))

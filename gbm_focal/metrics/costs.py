@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._inputs import Array, real, real_of_rows
-from .problem import Problem, Tail, one_problem, require_probabilities
+from .problem import Problem, Tail, one_problem, pairs, require_probabilities
 
 
 class Costs(NamedTuple):
@@ -34,8 +34,14 @@ class Costs(NamedTuple):
 
     def threshold(self) -> Array:
         """Probability from which an alert costs at most what none does; inf where a hit costs more than a miss."""
-        saved = np.asarray(self.false_negative, dtype=np.float64) - self.true_positive
-        return np.where(saved >= 0, self.false_positive / (self.false_positive + np.maximum(saved, 0)), np.inf)
+        saved: Array = np.empty(np.broadcast_shapes(*map(np.shape, self)))
+        np.subtract(self.false_negative, self.true_positive, out=saved)
+        never = saved < 0
+        np.maximum(saved, 0, out=saved)  # in place from here on: it may be as long as the data
+        saved += self.false_positive
+        np.divide(self.false_positive, saved, out=saved)
+        saved[never] = np.inf
+        return saved
 
     def total(self, problem: Problem, alert: Array) -> float:
         """Return what all rows cost under these decisions."""
@@ -43,7 +49,7 @@ class Costs(NamedTuple):
         np.copyto(cost, self.false_positive, where=alert)
         np.copyto(cost, self.true_positive, where=problem.positive)
         np.copyto(cost, self.false_negative, where=problem.positive & ~alert)
-        cost *= problem.weight
+        problem.weigh(cost)
         return float(np.sum(cost))
 
     def mean(self, problem: Problem, alert: Array) -> float:
@@ -52,16 +58,19 @@ class Costs(NamedTuple):
 
     def curve(self, problem: Problem, threshold: Array) -> Array:
         """Mean cost of a row where those that score at least each of these thresholds are alerts."""
-        changed = Tail.of(problem.score, self._of_alerts(problem)).at_least(threshold)
-        cost = self.total(problem, np.asarray(False)) + changed
+        row = pairs(problem.score, self.false_positive)
+        self._alerts_beside_none(problem, row.imag)
+        cost = Tail.of(row).at_least(threshold)
+        del row  # before the next as long
+        cost += self.total(problem, np.asarray(False))
         mean: Array = np.maximum(cost / np.sum(problem.weight), 0.0)  # rounding may leave a perfect order below 0
         return mean
 
-    def _of_alerts(self, problem: Problem) -> Array:
-        """Return what an alert for each row costs more than none."""
-        more = np.where(problem.positive, np.asarray(self.true_positive) - self.false_negative, self.false_positive)
-        more *= problem.weight
-        return more
+    def _alerts_beside_none(self, problem: Problem, more: Array) -> None:
+        """Put into `more`, which is that of negatives, what an alert for each row costs more than none."""
+        np.copyto(more, self.true_positive, where=problem.positive)
+        np.subtract(more, self.false_negative, out=more, where=problem.positive)
+        problem.weigh(more)
 
     def least(self, problem: Problem) -> tuple[float, float]:
         """Return the threshold at which the mean cost is least, of several the highest, and that cost."""
@@ -269,4 +278,5 @@ def _cost(problem: Problem, costs: Costs, threshold: float | Literal["least"] | 
     if threshold is None:
         require_probabilities(problem.score)
         return costs.mean(problem, problem.score >= costs.threshold())
-    return costs.mean(problem, problem.score >= real("threshold", threshold, "[-inf, inf]"))
+    at_least = np.float64(real("threshold", threshold, "[-inf, inf]"))  # scores of float32 would round a float
+    return costs.mean(problem, problem.score >= at_least)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import bisect
+import math
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,23 +14,21 @@ from .._inputs import Array, check_rows, real, weights
 
 
 class Tail(NamedTuple):
-    """How much of something the rows from a score on have, without more than that score's own array in order."""
+    """How much of something the rows from a score on have.
 
-    score: Array  # ascending
-    amount: Array | None  # of each row and all that come after it, and then 0; None where each row has 1
+    It takes one array, sorted in place: complex numbers sort by their real parts, here scores, so that what each row
+    has, the imaginary part, goes along without an order of the rows in between.
+    """
+
+    row: Array  # ascending: scores where each row has 1; else complex, with what this row and all after it have
 
     @classmethod
-    def of(cls, score: Array, amount: Array | None) -> Tail:
-        """Put rows in order; `amount` is that of each, None for 1."""
-        if amount is None:
-            return cls(np.sort(score), None)
-        order = np.argsort(score)
-        summed = np.zeros(score.size + 1)
-        np.take(amount, order, out=summed[:-1], mode="clip")  # "raise" would make a copy
-        del amount  # which may be the caller's last use of as much memory as the rest
-        from_the_top = summed[-2::-1]  # where sums are smallest, and so lose nothing to rounding
+    def of(cls, row: Array) -> Tail:
+        """Put pairs of score and amount in order, in their own memory."""
+        row.sort()
+        from_the_top = row.imag[::-1]  # where sums are smallest, and so lose nothing to rounding
         np.cumsum(from_the_top, out=from_the_top)
-        return cls(score[order], summed)
+        return cls(row)
 
     @property
     def total(self) -> float:
@@ -37,29 +37,62 @@ class Tail(NamedTuple):
 
     def at_least(self, threshold: ArrayLike) -> Any:
         """Return what the rows have that score at least so much."""
-        return self._from(np.searchsorted(self.score, threshold, "left"))
+        return self._from(place_of(self.row, threshold, "left"))
 
     def above(self, threshold: ArrayLike) -> Any:
         """Return what the rows have that score more."""
-        return self._from(np.searchsorted(self.score, threshold, "right"))
+        return self._from(place_of(self.row, threshold, "right"))
 
     def highest_with(self, amount: float) -> float:
         """Return the highest score from which on rows have so much, which is at most what all have."""
-        rows = np.ceil(amount) if self.amount is None else np.searchsorted(self.amount[::-1], amount)
-        return float(self.score[max(self.score.size - int(rows), 0)])
+        rows = bisect.bisect_left(self.row.imag[::-1], amount) + 1 if self._weighted else math.ceil(amount)
+        return float(self.row.real[max(self.row.size - rows, 0)])
 
-    def _from(self, row: Any) -> Any:
-        return self.score.size - row if self.amount is None else self.amount[row]
+    def next_above(self, score: float) -> float | None:
+        """Return the lowest score above this one, if there is one."""
+        place = int(place_of(self.row, score, "right"))
+        return float(self.row.real[place]) if place < self.row.size else None
+
+    @property
+    def score(self) -> Array:
+        """All scores, from the lowest."""
+        return self.row.real
+
+    @property
+    def _weighted(self) -> bool:
+        return np.iscomplexobj(self.row)
+
+    def _from(self, place: Any) -> Any:
+        if not self._weighted:
+            return self.row.size - place
+        amount, inside = np.zeros(np.shape(place)), np.asarray(place) < self.row.size
+        amount[inside] = self.row.imag[np.asarray(place)[inside]]
+        return amount
+
+
+def pairs(first: ArrayLike, second: ArrayLike) -> Array:
+    """Return complex numbers, which sort by `first`, and where it is equal by `second`."""
+    row = np.empty(np.shape(first), dtype=np.complex128)
+    row.real, row.imag = first, second
+    return row
+
+
+def place_of(row: Array, first: ArrayLike, side: Literal["left", "right"]) -> Any:
+    """Return the place before ("left") or after all rows of these scores; of complex rows, of these real parts."""
+    if not np.iscomplexobj(row):
+        return np.searchsorted(row, first, side)
+    return np.searchsorted(row, pairs(first, -np.inf if side == "left" else np.inf), side)
 
 
 class Problem(NamedTuple):
     """One label to find, of rows with weight."""
 
     positive: Array  # of bool
-    score: Array
-    weight: Array  # > 0
+    score: Array  # float32 or float64
+    weight: Array  # > 0, as given; `weigh` knows of the classes, too
     rows: Array | slice  # which of those that were given these are
     weighted: bool
+    of_classes: tuple[float, float] | None = None  # by which negatives and positives weigh more
 
     def require_positives(self, what: str) -> None:
         """Raise if there are no positives."""
@@ -70,9 +103,21 @@ class Problem(NamedTuple):
 
     def tails(self) -> tuple[Tail, Tail]:
         """Weight of the positives, and of all rows, from each score on."""
+        return self.tail_of_positives(), self.tail()
+
+    def tail_of_positives(self) -> Tail:
+        """Weight of the positives from each score on."""
+        return self._replace(
+            positive=self.positive[self.positive], score=self.score[self.positive], weight=self.weight[self.positive]
+        ).tail()
+
+    def tail(self) -> Tail:
+        """Weight of the rows from each score on."""
         if not self.weighted:
-            return Tail.of(self.score[self.positive], None), Tail.of(self.score, None)
-        return Tail.of(self.score[self.positive], self.weight[self.positive]), Tail.of(self.score, self.weight)
+            return Tail(np.sort(self.score))
+        row = pairs(self.score, 1.0)
+        self.weigh(row.imag)
+        return Tail.of(row)
 
     def of_positives(self) -> Array:
         """Return inf, where there are no alerts, and from the highest the scores that positives have.
@@ -86,7 +131,7 @@ class Problem(NamedTuple):
         return given if np.ndim(given) == 0 else given[self.rows]
 
     def at_base_rate(self, rate: float | None) -> Problem:
-        """Weigh the rows so that this share of them is positive."""
+        """Weigh the rows so that this share of them is positive, and all of them as much as before."""
         if rate is None:
             return self
         wanted = real("base_rate", rate, "(0, 1)")
@@ -96,9 +141,14 @@ class Problem(NamedTuple):
                 f"y_true holds {'no' if share == 0 else 'nothing but'} positives, so no weights bring them to "
                 f"base_rate={rate!r}: give rows of both labels"
             )
-        factor = np.where(self.positive, wanted / share, (1 - wanted) / (1 - share))
-        factor *= self.weight
-        return self._replace(weight=factor, weighted=True)
+        return self._replace(of_classes=((1 - wanted) / (1 - share), wanted / share), weighted=True)
+
+    def weigh(self, amount: Array) -> None:
+        """Multiply what each row has by its weight, in place."""
+        amount *= self.weight
+        if self.of_classes is not None:
+            for factor, rows in zip(self.of_classes, (~self.positive, self.positive), strict=True):
+                np.multiply(amount, factor, out=amount, where=rows)
 
 
 def one_problem(

@@ -85,7 +85,7 @@ def name_and_direction(metric: Any) -> tuple[str, bool]:
     name = str(getattr(metric, "__name__", type(metric).__name__))
     if hasattr(metric, "greater_is_better"):
         return name, bool(metric.greater_is_better)
-    if name.endswith(("_score", "_auc", "auc", "precision", "recall")):
+    if name.endswith(("_score", "_auc", "auc", "precision", "recall")) and not name.startswith("threshold"):
         return name, True
     if name.endswith(("_loss", "_error", "_deviance", "_cost")):
         return name, False

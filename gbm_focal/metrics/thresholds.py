@@ -137,7 +137,7 @@ def threshold_at_recall(
     problem, risk = _problem(y_true, y_score, confidence, None, pos_label, sample_weight)
     problem.require_positives("recall")
     if risk is None:
-        positives = problem.tails()[0]
+        positives = problem.tail_of_positives()
         return positives.highest_with(wanted * (1 - 1e-12) * positives.total)
     scores = np.sort(problem.score[problem.positive])
     return float(scores[_order_statistic("recall", wanted, scores.size, 1 - wanted, risk) - 1])
@@ -181,18 +181,18 @@ def threshold_at_alert_rate(
         place = _order_statistic("alert_rate", wanted, problem.score.size, wanted, risk)
         at = problem.score.size - place
         return _next_above(np.partition(problem.score, at)[at], _type_of(y_score))
-    rows = problem.tails()[1]
+    rows = problem.tail()
     limit = wanted * (1 + 1e-12) * rows.total
     edge = rows.highest_with(limit)
     if rows.at_least(edge) <= limit:
         return edge
-    above = np.searchsorted(rows.score, edge, "right")
-    if above == rows.score.size:
+    above = rows.next_above(edge)
+    if above is None:
         raise ValueError(
             f"{rows.at_least(edge) / rows.total:.3g} of the rows are tied at the highest score, more than "
             f"alert_rate={alert_rate!r}: give a larger one, or scores with fewer ties"
         )
-    return float(rows.score[above])
+    return above
 
 
 # ---- promises ----

@@ -85,6 +85,43 @@ def test_card_precision_of_the_handbook(drop):
     assert recall_at_top(frame["y"], frame["score"], 300, **columns) == 1
 
 
+NUMBERINGS = {
+    "negative": lambda values: values - 7,
+    "far apart": lambda values: values * 10**15 - 3 * 10**16,
+    "beyond int64": lambda values: values.astype(np.uint64) + np.uint64(2**63),
+    "int8 from end to end": lambda values: np.linspace(-128, 127, 20).astype(np.int8)[values % 20],
+    "words": lambda values: np.char.add("card ", np.char.zfill(values.astype(str), 4)),
+    "dates": lambda values: np.datetime64("2024-01-01") + values,
+    "fractions": lambda values: values / 7,
+}
+
+
+@pytest.mark.parametrize("numbering", NUMBERINGS)
+@pytest.mark.parametrize("drop", [False, True])
+def test_days_and_cards_may_be_called_anything(numbering, drop):
+    frame = simulated_cards()
+    frame["card"] %= 20  # as many as the int8 have
+    named = {name: NUMBERINGS[numbering](frame[name].to_numpy()) for name in ("day", "card")}
+    columns = {"groups": named["day"], "entities": named["card"], "drop_found": drop}
+    for k in (3, 10**300):
+        expected = of_the_handbook(frame, min(k, 20), drop) * min(k, 20) / k
+        assert precision_at_top(frame["y"], frame["score"], k, **columns) == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+def test_a_day_of_cards_that_were_all_found():
+    y, score, day, card = [1, 1, 0, 1], [0.9, 0.8, 0.2, 0.3], [1, 2, 3, 3], ["a", "a", "b", "c"]
+    budget = {"groups": day, "entities": card, "drop_found": True}
+    assert precision_at_top(y, score, 1, **budget) == pytest.approx(2 / 3)
+    assert recall_at_top(y, score, 1, **budget) == 1
+
+
+def test_many_days():
+    random = np.random.default_rng(0)
+    day, y, score = random.permutation(np.repeat(np.arange(3000), 2)), random.random(6000) < 0.2, random.random(6000)
+    first = pd.DataFrame({"day": day, "y": y, "score": score}).sort_values("score").groupby("day").tail(1)
+    assert precision_at_top(y, score, 1, groups=day) == pytest.approx(first["y"].mean())
+
+
 def test_rows_without_days_and_cards():
     y, score = [0, 1, 1, 0], [0.9, 0.8, 0.3, 0.3]
     assert precision_at_top(y, score, 2) == 0.5 == precision_at_alert_rate(y, score, alert_rate=0.5)

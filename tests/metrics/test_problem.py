@@ -56,6 +56,24 @@ def test_whole_weights_are_repetitions_and_order_is_nothing(metric, rows, random
     assert metric(2 * y - 1, score, sample_weight=weight) == value
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *METRICS,
+        functools.partial(expected_cost, cost_false_negative=3, threshold=0.7),
+        functools.partial(recall_at_precision, base_rate=0.3),
+    ],
+    ids=shown,
+)
+@given(rows=scored_rows())
+def test_float32_scores_are_those_numbers(metric, rows):
+    """They are compared as float64: the float32 next to 0.7 is less."""
+    y, score, weight = rows
+    score, y = score.astype(np.float32), np.append(y, 0)
+    score, weight = np.append(score, np.float32(0.7)), np.append(weight, 1)
+    assert metric(y, score, sample_weight=weight) == metric(y, score.astype(np.float64), sample_weight=weight)
+
+
 COLUMN_METRICS = [recall_at_alert_rate, precision_at_alert_rate, recall_at_precision, expected_calibration_error]
 
 

@@ -18,6 +18,8 @@ from gbm_focal.metrics import (
     recall_at_alert_rate,
     recall_at_precision,
     savings_score,
+    threshold_at_precision,
+    threshold_at_recall,
 )
 
 STOPPING = {
@@ -60,6 +62,14 @@ def test_early_stopping(engine, name):
     elif "recall" in name:
         probability = model.predict_proba(X_eval)[:, 1]
         assert metric(y_eval, probability, sample_weight=w_eval) == pytest.approx(history[best], rel=1e-6, abs=5.1e-7)
+
+
+@both_engines
+def test_a_threshold_does_not_stop_training(engine):
+    X, y, _, _ = rare_positives(400)
+    for metric in (functools.partial(threshold_at_recall, recall=0.5), threshold_at_precision):
+        with pytest.raises(ValueError, match="does not say whether greater is better"):
+            FocalClassifier(engine()).fit(X, y, eval_set=[(X, y)], eval_metric=metric)
 
 
 @both_engines
