@@ -13,7 +13,9 @@ defaults, and judged on the other half. A thinned set with fewer than --fewest p
 The methods are the engines' own logistic losses, without and with weights for the positives and with
 max_delta_step 1; gbdtCBL's and CatBoost's losses, where they are installed; and ours. --losses, --max-step,
 --normalize and --hessian say which of ours, for an ablation, and --pseudo-count by how many positives leaves are
-shrunk, with our losses and the engine's own; `FocalClassifier()`, with all its defaults, is always there.
+shrunk, with our losses and the engine's own; `FocalClassifier()`, with all its defaults, is always there, and with
+--parameters around engines of other parameters than their defaults, and with --search under the loss that
+cross-validation chooses in the training data.
 
 Scores: average precision, and log loss in units of the base rate's own, 1 where nothing is learned. A method is
 compared with the logistic loss of its own engine by the ratio of the means over the halves: one ratio a thinned set,
@@ -34,6 +36,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +66,7 @@ from quality.data import Problem, files_of, of_file
 from quality.methods import StatedFocal
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, log_loss
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from tqdm import tqdm
 
 import gbm_focal.lightgbm
@@ -107,6 +111,13 @@ class Method(NamedTuple):
     loss: Loss | None = None
     options: dict[str, Any] = {}  # noqa: RUF012  # of the engine, or how our loss is conditioned
     pseudo_count: float = 0.0
+    search: str | None = None  # the scorer by which cross-validation in the training data chooses among CANDIDATES
+
+    def searched(self) -> dict[str, Any]:
+        """Return what names the search among settings, if there is one."""
+        if self.search is None:
+            return {}
+        return {"search": self.search, "losses": [loss.to_json() for loss in CANDIDATES]}
 
     @property
     def title(self) -> str:
@@ -117,15 +128,28 @@ class Method(NamedTuple):
         """Return the probabilities of label 1 that this method's package would give."""
         if self.package == "catboost":
             return catboost(self, X, y, X_test)
-        if self.name == DEFAULT:
-            estimators = {"XGBoost": xgboost.XGBClassifier, "LightGBM": lightgbm.LGBMClassifier}
-            quiet = {"verbosity": -1} if self.engine == "LightGBM" else {}
-            engine = estimators[self.engine](n_estimators=ROUNDS, n_jobs=1, **quiet)
-            return FocalClassifier(engine).fit(X, y).predict_proba(X_test)[:, 1]
+        if self.name.startswith(DEFAULT):
+            return by_classifier(self, X, y, X_test)
         return {"XGBoost": by_xgboost, "LightGBM": by_lightgbm}[self.engine](self, X, y, X_test)
 
 
 LOGISTIC, DEFAULT = "logistic", "FocalClassifier()"
+CANDIDATES = (BalancedCrossEntropy(None), FocalLoss(2.0), AsymmetricLoss(), PowerCrossEntropy())
+HELD_OUT = {"validation_fraction": 0.2, "random_state": 0}  # for early stopping
+
+
+def by_classifier(method: Method, X: Array, y: Array, X_test: Array) -> Array:
+    estimators = {"XGBoost": xgboost.XGBClassifier, "LightGBM": lightgbm.LGBMClassifier}
+    quiet = {"verbosity": -1} if method.engine == "LightGBM" else {}
+    engine = estimators[method.engine](**{"n_estimators": ROUNDS, "n_jobs": 1, **quiet, **method.options})
+    held_out = HELD_OUT if "early_stopping_rounds" in method.options else {}
+    model = FocalClassifier(engine, **held_out)
+    if method.search is not None:
+        folds = StratifiedKFold(5, shuffle=True, random_state=0)
+        model = GridSearchCV(model, {"loss": list(CANDIDATES)}, scoring=method.search, cv=folds)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "validation_fraction=.* holds out ")
+        return model.fit(X, y).predict_proba(X_test)[:, 1]
 
 
 def parameters_of(method: Method, y: Array) -> dict[str, Any]:
@@ -194,6 +218,9 @@ def methods_of(options: argparse.Namespace) -> list[Method]:
         methods.append(Method(engine, "max_delta_step=1", options={"max_delta_step": 1}))
         methods.append(Method(engine, "gbdtCBL focal", "gbdtCBL"))
         methods.append(Method(engine, DEFAULT))
+        methods += [Method(engine, f"{DEFAULT}, loss by {scorer}", search=scorer) for scorer in options.search]
+        given = [of_engine for name, of_engine in options.parameters if name == engine]
+        methods += [Method(engine, f"{DEFAULT}, {in_words(of_engine)}", options=of_engine) for of_engine in given]
         for pseudo_count in options.pseudo_count:
             suffix = f", pseudo_count={pseudo_count:g}" if pseudo_count else ""
             if pseudo_count:
@@ -204,6 +231,10 @@ def methods_of(options: argparse.Namespace) -> list[Method]:
                 changed = "".join(f", {key}={value}" for key, value in given.items() if value != USUAL[key])
                 methods.append(Method(engine, loss + changed + suffix, "gbm_focal", LOSSES[loss], given, pseudo_count))
     return [method for method in methods if importlib.util.find_spec(method.package) is not None]
+
+
+def in_words(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in parameters.items())
 
 
 USUAL = {name: FocalClassifier().get_params()[name] for name in ("max_step", "normalize", "hessian", "pseudo_count")}
@@ -271,7 +302,13 @@ def settings_of(method: Method, fingerprint: str, sampling: Sampling) -> str:
     """Return a short name of all that a row depends on besides its key."""
     packages = ("numpy", "gbm_focal", method.package, method.engine)
     parameters = None if method.loss is None else method.loss.to_json()
-    of_method = [method.options, parameters, method.pseudo_count, USUAL if method.name == DEFAULT else None]
+    of_method = [
+        method.options,
+        parameters,
+        method.pseudo_count,
+        method.search,
+        USUAL if method.name.startswith(DEFAULT) else None,
+    ]
     versions = [version(package) for package in packages]
     text = json.dumps([fingerprint, versions, of_method, sampling.rows, sampling.seed, ROUNDS, PROTOCOL])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -355,6 +392,25 @@ class Results:
         ]
         return markdown_table(["set, positives", "in a half", *titles], lines)
 
+    def chosen(self) -> list[str]:
+        """Of our losses, which one the other sets choose for each set, and what it does there; one line a set.
+
+        They choose what has the highest average precision, as the mean logarithm of the ratios to logistic over all of
+        their thinnings at most rare and both engines: a default is the same for both.
+        """
+        ours = {m.title: m.name for m in self.methods if m.loss is not None}
+        scores = {}
+        for score in SCORES:
+            logs = np.log(self.ratios(score, AT_MOST_RARE)[list(ours)]).groupby(level="data").mean()
+            scores[score] = logs.T.groupby(ours).mean().T
+        precision, loss = (scores[score] for score in SCORES)
+        lines = []
+        for data in precision.index:
+            best = precision.drop(data).mean().idxmax()
+            ratios = [f"{np.exp(of.loc[data, best]):.3f}" for of in (precision, loss)]
+            lines.append([data, best, *ratios])
+        return markdown_table(["set left out", "chosen by the others", "average precision", "log loss"], lines)
+
     def targets(self) -> Iterator[str]:
         """Yield whether our defaults gain what they should."""
         titles = {method.title for method in self.methods}
@@ -436,6 +492,10 @@ def report(results: Results, left_out: Mapping[str, str], command: str, options:
     for rates, title in ((AT_MOST_RARE, f"At most {RARE:.0%} positives"), (ABOVE, f"Above {RARE:.0%}")):
         if len(results.ratios("log_loss", rates)):
             lines += [f"## {title}", "", *results.table(rates), ""]
+    if len({m.name for m in results.methods if m.loss is not None}) > 1 and len(
+        results.ratios("log_loss", AT_MOST_RARE)
+    ):
+        lines += [f"## Chosen without the set that is judged, at most {RARE:.0%}", "", *results.chosen(), ""]
     names = ", ".join(sorted(set(results.means.index.get_level_values("data"))))
     lines += [
         f"- Sets: {names}; at most {options.rows:,} negatives of each, positives thinned to the stated share, drawn "
@@ -503,6 +563,12 @@ def argument_parser() -> argparse.ArgumentParser:
             raise argparse.ArgumentTypeError(f"{word!r} is neither yes nor no")
         return word.lower() == "yes"
 
+    def of_estimator(words: str) -> tuple[str, dict[str, float]]:
+        engine, _, parameters = words.partition(":")
+        return engine, {
+            name: json.loads(value) for name, _, value in (word.partition("=") for word in parameters.split(","))
+        }
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = Path("../shared/data/rare")
     parser.add_argument("--data", type=Path, default=data, metavar="FOLDER", help=f"real sets ({data})")
@@ -515,6 +581,10 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-step", nargs="+", type=number_or_none, default=[USUAL["max_step"]], metavar="STEP")
     parser.add_argument("--normalize", nargs="+", type=truth, default=[USUAL["normalize"]], metavar="yes|no")
     parser.add_argument("--hessian", nargs="+", choices=["fisher", "exact"], default=[USUAL["hessian"]])
+    words = "parameters of the estimator inside, such as XGBoost:max_depth=3,early_stopping_rounds=50"
+    parser.add_argument("--parameters", nargs="+", type=of_estimator, default=[], metavar="GIVEN", help=words)
+    words = "scorers by which FocalClassifier's loss is chosen in the training data, such as average_precision"
+    parser.add_argument("--search", nargs="+", default=[], metavar="SCORER", help=words)
     words = "pseudo-counts of positives in each leaf, for our losses and logistic's (0)"
     parser.add_argument("--pseudo-count", nargs="+", type=float, default=[0.0], metavar="K", help=words)
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES), metavar="RATE")
